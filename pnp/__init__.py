@@ -1,0 +1,82 @@
+"""Poisson–Nernst–Planck for ion channels and nanopores, on JAX. See `pnp.units` for conventions.
+
+    channel = pnp.load("gramicidin-a")              # a ready-made pore, or a path to a TOML file
+    solution = pnp.solve(channel, voltage=100.0)    # profiles and current at 100 mV
+    iv = pnp.iv_curve(channel, voltages)            # currents, statuses and errors
+
+Importing `pnp` switches JAX to 64-bit floats, in which it always computes. Submodules are imported
+when first used, so that the command line answers without waiting for JAX.
+"""
+
+import importlib
+import os
+import sys
+from importlib.metadata import version as _version
+from typing import TYPE_CHECKING
+
+if "jax" in sys.modules:
+    sys.modules["jax"].config.update("jax_enable_x64", True)
+else:
+    os.environ["JAX_ENABLE_X64"] = "1"
+
+__version__ = _version("pnp")
+
+_HOME = {
+    "Channel": "channel",
+    "ChannelError": "profiles",
+    "ChannelFileError": "channel_file",
+    "ConvergenceError": "steady",
+    "IVCurve": "steady",
+    "Ion": "species",
+    "Settings": "newton",
+    "Solution": "steady",
+    "Status": "newton",
+    "conductance": "steady",
+    "iv_curve": "steady",
+    "load": "channel_file",
+    "presets": "catalogue",
+    "read_hole": "hole",
+    "reversal_potential": "steady",
+    "solve": "steady",
+}
+_MODULES = ("channel", "hole", "plot", "theory", "units")
+
+if TYPE_CHECKING:  # what the names below are, for editors and type checkers
+    from pnp import channel as channel
+    from pnp import hole as hole
+    from pnp import plot as plot
+    from pnp import theory as theory
+    from pnp import units as units
+    from pnp.catalogue import presets as presets
+    from pnp.channel import Channel as Channel
+    from pnp.channel_file import ChannelFileError as ChannelFileError
+    from pnp.channel_file import load as load
+    from pnp.hole import read_hole as read_hole
+    from pnp.newton import Settings as Settings
+    from pnp.newton import Status as Status
+    from pnp.profiles import ChannelError as ChannelError
+    from pnp.species import Ion as Ion
+    from pnp.steady import ConvergenceError as ConvergenceError
+    from pnp.steady import IVCurve as IVCurve
+    from pnp.steady import Solution as Solution
+    from pnp.steady import conductance as conductance
+    from pnp.steady import iv_curve as iv_curve
+    from pnp.steady import reversal_potential as reversal_potential
+    from pnp.steady import solve as solve
+
+__all__ = sorted([*_HOME, *_MODULES])
+
+
+def __getattr__(name: str):
+    if name in _HOME:
+        value = getattr(importlib.import_module(f"pnp.{_HOME[name]}"), name)
+    elif name in _MODULES:
+        value = importlib.import_module(f"pnp.{name}")
+    else:
+        raise AttributeError(f"module 'pnp' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,386 @@
+"""The problem: a pore, its charges, its ions, its two baths and the reservoirs around it.
+
+Frozen `equinox` modules, so a `Channel` is a pytree: every number in it can be differentiated,
+batched or fitted, and a changed copy is made with `eqx.tree_at` or the `with_…` methods. Physics
+only: nothing here knows how the equations are discretised.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float
+
+from pnp import units
+from pnp.charge import Charge, ReflectedCharge, VolumeCharge
+from pnp.profiles import ChannelError, Constant, Profile, Reflected, as_profile
+from pnp.species import BUILT_IN, Ion
+from pnp.theory.electrolyte import debye_length
+
+NEUTRALITY = 1e-6
+"""A bath counts as neutral while |Σ z c| stays below this fraction of Σ |z| c."""
+
+WATER_PERMITTIVITY = 78.4
+"""Relative permittivity of water at 25 °C (Archer & Wang, 1990, J. Phys. Chem. Ref. Data 19:371)."""
+
+
+class Reservoir(eqx.Module):
+    """The bath in front of a mouth, as a cross-section that widens with the distance from it.
+
+    kind "hall": A = 2 (A_mouth + π d²), whose resistance from the mouth to infinity is Hall's
+    access resistance 1/(4 σ a) (Hall, 1975, J. Gen. Physiol. 66:531), followed far enough that
+    doubling it changes the current by less than 0.1 %. kind "cone": the radius grows linearly from
+    the mouth's to `radius` over `length` (nm). kind "none": the bath begins at the mouth.
+    """
+
+    kind: str = eqx.field(static=True, default="hall")
+    length: Float[Array, ""] | float | None = None
+    radius: Float[Array, ""] | float | None = None
+
+    def area(self, distance, mouth_area):
+        """Cross-section in nm² at `distance` (nm) from a mouth of `mouth_area` (nm²)."""
+        if self.kind == "cone":
+            mouth = jnp.sqrt(mouth_area / jnp.pi)
+            return jnp.pi * (mouth + (self.radius - mouth) * distance / self.length) ** 2
+        return 2 * (mouth_area + jnp.pi * distance**2)
+
+    def extent(self, mouth_area, debye_length):
+        """How far the domain goes into this bath, nm.
+
+        The part of a Hall cap beyond X has the resistance 1/(2πσX): against 1/(2σa) for the two
+        caps alone, doubling X changes the current by less than a/(πX), so X = 400 a keeps that
+        below 0.08 % even if the pore itself has no resistance. The double layer must fit too.
+        """
+        if self.kind == "none":
+            return jnp.zeros_like(mouth_area)
+        if self.kind == "cone":
+            return jnp.asarray(self.length, float)
+        return jnp.maximum(400 * jnp.sqrt(mouth_area / jnp.pi), 20 * debye_length)
+
+
+class Pore(eqx.Module):
+    """What lies between the two mouths, from `start` (inside) to `end` (outside), nm.
+
+    `area`: nm². `permittivity`: relative. `diffusivity`: nm²/ns for the ions named, all others
+    have their bath value times `diffusivity_factor`. `pmf`: potential of mean force in kT, zero
+    for ions not named. `charge`: fixed charges, added up.
+    """
+
+    start: Float[Array, ""] | float
+    end: Float[Array, ""] | float
+    area: Profile
+    permittivity: Profile
+    charge: tuple[Charge, ...] = ()
+    diffusivity: dict[str, Profile] = eqx.field(default_factory=dict)
+    diffusivity_factor: Profile = Constant(1.0)
+    pmf: dict[str, Profile] = eqx.field(default_factory=dict)
+
+    def profiles(self) -> list[Profile]:
+        """Every profile of the pore."""
+        return [
+            self.area,
+            self.permittivity,
+            self.diffusivity_factor,
+            *self.diffusivity.values(),
+            *self.pmf.values(),
+        ]
+
+
+class Channel(eqx.Module):
+    """A complete problem. Make one with `pnp.load` or `Channel.from_profiles`.
+
+    ions: the species, in the order of `ion_names`. inside, outside: bath concentrations in mM.
+    temperature: K. reservoirs: in front of the inside and the outside mouth.
+    bath_permittivity: relative.
+    """
+
+    ions: dict[str, Ion]
+    pore: Pore
+    inside: dict[str, Float[Array, ""]]
+    outside: dict[str, Float[Array, ""]]
+    temperature: Float[Array, ""]
+    reservoirs: tuple[Reservoir, Reservoir]
+    bath_permittivity: Float[Array, ""]
+    ion_names: tuple[str, ...] = eqx.field(static=True)
+    name: str = eqx.field(static=True)
+    source: str = eqx.field(static=True)
+
+    def __init__(
+        self,
+        ions: Mapping[str, Ion],
+        pore: Pore,
+        inside: Mapping[str, ArrayLike],
+        outside: Mapping[str, ArrayLike],
+        temperature: ArrayLike = units.ROOM_TEMPERATURE,
+        reservoirs: tuple[Reservoir, Reservoir] = (Reservoir(), Reservoir()),
+        bath_permittivity: ArrayLike = WATER_PERMITTIVITY,
+        name: str = "channel",
+        source: str = "",
+    ):
+        """See the class. `source` is the resolved text the channel was made from, kept as provenance.
+
+        Raises ChannelError with every problem found, such as a bath that is not neutral.
+        """
+        self.ions = dict(ions)
+        self.ion_names = tuple(ions)
+        self.pore = pore
+        self.inside = {k: jnp.asarray(v, float) for k, v in inside.items()}
+        self.outside = {k: jnp.asarray(v, float) for k, v in outside.items()}
+        self.temperature = jnp.asarray(temperature, float)
+        self.reservoirs = reservoirs
+        self.bath_permittivity = jnp.asarray(bath_permittivity, float)
+        self.name, self.source = name, source
+        self.validate()
+
+    @staticmethod
+    def from_profiles(
+        x: ArrayLike,
+        *,
+        area: Any,
+        fixed_charge: Any = 0.0,
+        permittivity: Any = WATER_PERMITTIVITY,
+        ions: Mapping[str, Ion] | Sequence[str],
+        inside: Mapping[str, ArrayLike],
+        outside: Mapping[str, ArrayLike],
+        diffusivity: Mapping[str, Any] | None = None,
+        pmf: Mapping[str, Any] | None = None,
+        temperature: ArrayLike = units.ROOM_TEMPERATURE,
+        name: str = "channel",
+    ) -> "Channel":
+        """A channel from profiles along x, from bath to bath: exactly what they say, no reservoirs.
+
+        x: nm, increasing; the first and last are the bath ends; a repeated x is a jump.
+        area (nm²), fixed_charge (M), permittivity (relative), diffusivity[ion] (nm²/ns), pmf[ion]
+        (kT): each a scalar, an array like x, or a callable of x written with `jax.numpy`.
+        ions: `{"K": pnp.Ion(...)}`, or the names of built-in ones. inside, outside: mM.
+
+        Raises ChannelError.
+        """
+        if not isinstance(ions, Mapping):
+            unknown = [name for name in ions if name not in BUILT_IN]
+            if unknown:
+                raise ChannelError(
+                    f"not a built-in ion: {', '.join(unknown)}; give ions={{name: pnp.Ion(valence, diffusivity)}}"
+                )
+            ions = {name: BUILT_IN[name] for name in ions}
+        x = jnp.asarray(x, float)
+        charge = VolumeCharge(as_profile(fixed_charge, x), x[0], x[-1])
+        pore = Pore(
+            start=x[0],
+            end=x[-1],
+            area=as_profile(area, x),
+            permittivity=as_profile(permittivity, x),
+            charge=(charge,),
+            diffusivity={k: as_profile(v, x) for k, v in (diffusivity or {}).items()},
+            pmf={k: as_profile(v, x) for k, v in (pmf or {}).items()},
+        )
+        none = Reservoir("none")
+        return Channel(ions, pore, inside, outside, temperature, (none, none), name=name)
+
+    # -- what the equations ask for --
+
+    @property
+    def valence(self) -> np.ndarray:
+        """[ion], e."""
+        return np.array([self.ions[name].valence for name in self.ion_names], float)
+
+    @property
+    def bath_concentration(self) -> Float[Array, "2 ion"]:
+        """Inside and outside, mM."""
+        zero = jnp.zeros(())
+        rows = [[bath.get(k, zero) for k in self.ion_names] for bath in (self.inside, self.outside)]
+        return jnp.stack([jnp.stack(row) for row in rows])
+
+    @property
+    def debye_length(self) -> Float[Array, " 2"]:
+        """In the inside and the outside bath, nm."""
+        return debye_length(self.bath_concentration, self.valence, self.bath_permittivity, self.temperature)
+
+    @property
+    def mouth_area(self) -> Float[Array, " 2"]:
+        """At the inside and the outside mouth, nm²."""
+        return self.pore.area(jnp.stack([jnp.asarray(self.pore.start, float), jnp.asarray(self.pore.end, float)]))
+
+    @property
+    def domain(self) -> tuple[Array, Array]:
+        """Where the two baths are held at their concentrations: (first x, last x), nm."""
+        left, right = (
+            r.extent(a, d) for r, a, d in zip(self.reservoirs, self.mouth_area, self.debye_length, strict=True)
+        )
+        return self.pore.start - left, self.pore.end + right
+
+    def area(self, x):
+        """Cross-section at x, nm²."""
+        mouth = self.mouth_area
+        start, end = self.pore.start, self.pore.end
+        inner = self.pore.area(jnp.clip(x, start, end))
+        left = self.reservoirs[0].area(jnp.maximum(start - x, 0.0), mouth[0])
+        right = self.reservoirs[1].area(jnp.maximum(x - end, 0.0), mouth[1])
+        return self._pick(x, inner, left, right)
+
+    def permittivity(self, x):
+        """Relative permittivity at x."""
+        return self._pick(x, self.pore.permittivity(x), self.bath_permittivity)
+
+    def line_charge(self, x):
+        """Fixed charge per length at x, e/nm."""
+        area = self.area(x)
+        return sum((c.line_density(x, area) for c in self.pore.charge), jnp.zeros(jnp.shape(x)))
+
+    def diffusivity(self, x):
+        """[..., ion] at x, nm²/ns."""
+        factor = self.pore.diffusivity_factor(x)
+
+        def one(name):
+            bulk = self.ions[name].diffusivity
+            own = self.pore.diffusivity.get(name)
+            return self._pick(x, bulk * factor if own is None else own(x), bulk)
+
+        return jnp.stack([one(name) for name in self.ion_names], -1)
+
+    def pmf(self, x):
+        """[..., ion] potential of mean force at x, kT."""
+        zero = jnp.zeros(jnp.shape(x))
+        own = [self.pore.pmf.get(name) for name in self.ion_names]
+        return jnp.stack([zero if p is None else self._pick(x, p(x), 0.0) for p in own], -1)
+
+    def breakpoints(self) -> Float[Array, " point"]:
+        """Where properties jump, with the mouths and both ends of the domain: sorted, nm."""
+        first, last = self.domain
+        inner = [j for p in self.pore.profiles() for j in p.jumps()]
+        inner += [j for c in self.pore.charge for j in c.jumps()]
+        mouths = [self.pore.start, self.pore.end]
+        points = jnp.stack([jnp.asarray(p, float) for p in [first, *mouths, *inner, last]])
+        return jnp.sort(jnp.clip(points, first, last))
+
+    def scales(self) -> Float[Array, "feature 2"]:
+        """(position, length) of smooth charge features, nm."""
+        pairs = [pair for c in self.pore.charge for pair in c.scales()]
+        return jnp.array(pairs, float).reshape(-1, 2)
+
+    def _pick(self, x, inner, left, right=None):
+        right = left if right is None else right
+        return jnp.where(x < self.pore.start, left, jnp.where(x > self.pore.end, right, inner))
+
+    # -- copies --
+
+    def with_baths(self, inside: Mapping | None = None, outside: Mapping | None = None) -> "Channel":
+        """A copy with other bath concentrations (mM); ions not named keep theirs."""
+        new = {
+            "inside": {**self.inside, **(inside or {})},
+            "outside": {**self.outside, **(outside or {})},
+        }
+        copy = self
+        for side, bath in new.items():
+            bath = {k: jnp.asarray(v, float) for k, v in bath.items()}
+            copy = eqx.tree_at(lambda c, s=side: getattr(c, s), copy, bath)
+        copy.validate()
+        return copy
+
+    def reflected(self) -> "Channel":
+        """The same channel turned round: its I–V curve is −I(−V) of this one."""
+        pore = self.pore
+        mirrored = Pore(
+            start=-pore.end,
+            end=-pore.start,
+            area=Reflected(pore.area),
+            permittivity=Reflected(pore.permittivity),
+            charge=tuple(ReflectedCharge(c) for c in pore.charge),
+            diffusivity={k: Reflected(p) for k, p in pore.diffusivity.items()},
+            diffusivity_factor=Reflected(pore.diffusivity_factor),
+            pmf={k: Reflected(p) for k, p in pore.pmf.items()},
+        )
+        return Channel(
+            {k: self.ions[k] for k in self.ion_names},
+            mirrored,
+            self.outside,
+            self.inside,
+            self.temperature,
+            self.reservoirs[::-1],
+            self.bath_permittivity,
+            f"{self.name}, reflected",
+        )
+
+    # -- checks --
+
+    def validate(self) -> None:
+        """Raise ChannelError naming everything that is wrong; skipped on traced values."""
+        if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(self)):
+            return
+        problems = _problems(self)
+        if problems:
+            raise ChannelError("; ".join(problems))
+
+
+def _problems(channel: Channel) -> list[str]:
+    """Everything that keeps a channel with known numbers from being solved."""
+    found = []
+    known = ", ".join(channel.ion_names)
+    for where, keys in {
+        "inside": channel.inside,
+        "outside": channel.outside,
+        "pore.diffusivity": channel.pore.diffusivity,
+        "pore.pmf": channel.pore.pmf,
+    }.items():
+        found += [f"{where}.{k}: no such ion (the ions are {known})" for k in keys if k not in channel.ions]
+    for name, bath in (("inside", channel.inside), ("outside", channel.outside)):
+        known_part = {k: float(v) for k, v in bath.items() if k in channel.ions}
+        problem = bath_problem(known_part, {k: channel.ions[k].valence for k in known_part})
+        found += [f"{name}: {problem}"] if problem else []
+    if not 200 <= channel.temperature <= 500:
+        found.append(f"temperature: {float(channel.temperature):g} K is outside 200 to 500 K")
+    for name in channel.ion_names:
+        if not channel.ions[name].diffusivity > 0:
+            found.append(f"ions.{name}.diffusivity: must be positive, not {channel.ions[name].diffusivity}")
+    start, end = float(channel.pore.start), float(channel.pore.end)
+    if not (np.isfinite([start, end]).all() and end > start):
+        return [*found, f"pore: must have a positive length, not {end - start:g} nm"]
+    x, sampled = _sampled(channel)
+    for name, values in sampled.items():
+        kind, _, ion = name.partition(".")
+        if kind in ("charge", "pmf"):
+            bad, rule = ~(np.abs(values) <= (300 if kind == "pmf" else np.inf)), "must stay within ±300 kT"
+            rule = rule if kind == "pmf" else "must be finite"
+        else:
+            bad, rule = ~((values > 0) & np.isfinite(values)), "must be positive"
+        if kind == "diffusivity":
+            rule += " (to keep an ion out, give it a pmf of some 40 kT)"
+        if bad.any():
+            at = int(np.argmax(bad))
+            found.append(f"pore.{name}: {rule}, but is {values[at]:g} at x = {x[at]:.4g} nm")
+    return found
+
+
+@eqx.filter_jit
+def _sampled(channel: Channel) -> tuple[Array, dict[str, Array]]:
+    """The pore's properties at many points, to be looked over."""
+    span = channel.pore.end - channel.pore.start
+    x = channel.pore.start + span * (jnp.arange(2000) + 0.5) / 2000
+    by_ion = {"diffusivity": channel.diffusivity(x), "pmf": channel.pmf(x)}
+    return x, {
+        "area": channel.pore.area(x),
+        "permittivity": channel.permittivity(x),
+        "charge": channel.line_charge(x),
+        **{f"{k}.{n}": v[:, i] for k, v in by_ion.items() for i, n in enumerate(channel.ion_names)},
+    }
+
+
+def bath_problem(bath: Mapping[str, float], valence: Mapping[str, int]) -> str | None:
+    """What is wrong with a bath (mM by ion), or None: it must hold ions and be neutral."""
+    bad = [k for k, c in bath.items() if not (np.isfinite(c) and c >= 0)]
+    if bad:
+        return f"the concentration of {bad[0]} cannot be {bath[bad[0]]:g} mM"
+    charge = {k: valence[k] * float(c) for k, c in bath.items()}
+    excess, total = sum(charge.values()), sum(map(abs, charge.values()))
+    if total == 0:
+        return "the bath holds no ions; give at least one salt, such as K = 150 and Cl = 150 (mM)"
+    if abs(excess) <= NEUTRALITY * total:
+        return None
+    listed = ", ".join(f"{k} {c:+g}" for k, c in charge.items() if c)
+    return (
+        f"the bath is not electroneutral, its excess charge is {excess:+g} mM ({listed}); "
+        f"add {abs(excess):g} mM of charge of {'an anion' if excess > 0 else 'a cation'}"
+    )

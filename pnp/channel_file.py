@@ -1,0 +1,333 @@
+"""Channel files: TOML in, a `Channel` out, or every mistake at once.
+
+Files are data: nothing in them is executed, and their size is bounded. Sections are checked by
+themselves first; what spans them (neutrality, ions that are not there, positions outside the pore)
+is then checked on whatever sections are sound, so that one reading shows all that is wrong.
+"""
+
+import difflib
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import TypeAdapter, ValidationError
+
+from pnp import catalogue, units
+from pnp.channel import Channel, Pore, Reservoir, bath_problem
+from pnp.channel_schema import (
+    MAX_IONS,
+    ChannelFile,
+    IonSection,
+    PoreSection,
+    ReservoirSection,
+    RingSection,
+    Rows,
+    WallSection,
+    mistake,
+    unknown_key,
+)
+from pnp.charge import Charge, Ring, Segment, VolumeCharge, WallCharge
+from pnp.hole import HoleError, read_hole
+from pnp.profiles import ChannelError, Circle, Constant, Profile, Table
+from pnp.species import BUILT_IN, Ion
+
+MAX_BYTES = 10_000_000
+
+
+class ChannelFileError(ValueError):
+    """A channel file with mistakes: `.mistakes` lists them, one line each, with their paths."""
+
+    def __init__(self, source: str, mistakes: list[str]):
+        self.source, self.mistakes = source, mistakes
+        count = f"{len(mistakes)} mistake{'s'[: len(mistakes) > 1]}"
+        super().__init__("\n".join([f"{source}: {count}", *(f"  {m}" for m in mistakes)]))
+
+
+# --- reading ------------------------------------------------------------------------------------
+
+
+def load(
+    source: str | Path,
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    pore_profile: str | Path | None = None,
+    frame: int = 1,
+    offset: float = 0.0,
+) -> Channel:
+    """A Channel from the name of a ready-made one (`pnp.presets()`) or the path of a TOML file.
+
+    overrides: values by their path in the file, such as {"inside.K": 150, "pore.charge.0.amount": -2}.
+    pore_profile: HOLE output whose radius profile replaces the pore's; frame and offset (nm) as in
+    `pnp.read_hole`.
+
+    Raises ChannelFileError with every mistake and its path in the file.
+    """
+    return build(read(source, overrides=overrides, pore_profile=pore_profile, frame=frame, offset=offset))
+
+
+def read(
+    source: str | Path,
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    pore_profile: str | Path | None = None,
+    frame: int = 1,
+    offset: float = 0.0,
+) -> ChannelFile:
+    """The checked contents of a channel file; arguments and errors as in `load`."""
+    text, label, folder = _text(source)
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ChannelFileError(label, [f"not valid TOML: {error}"]) from None
+    except RecursionError:
+        raise ChannelFileError(label, ["not valid TOML: nested too deeply"]) from None
+    for path, value in (overrides or {}).items():
+        try:
+            _override(raw, path, value)
+        except ValueError as error:
+            raise ChannelFileError(label, [f"{path}: {error}"]) from None
+    if pore_profile is not None:
+        _replace_radius(raw, label, pore_profile, frame, offset)
+    return _validated(raw, label, folder)
+
+
+def build(file: ChannelFile) -> Channel:
+    """The Channel a checked file describes. Raises ChannelFileError if its numbers do not fit."""
+    try:
+        return Channel(
+            ions={name: _ion(name, file.ions.get(name)) for name in _ion_names(file.inside, file.outside)},
+            pore=_pore(file.pore),
+            inside=file.inside,
+            outside=file.outside,
+            temperature=file.temperature,
+            reservoirs=(_reservoir(file.reservoir),) * 2,
+            bath_permittivity=file.reservoir.permittivity,
+            name=file.name,
+            source=file.model_dump_json(exclude_defaults=True),
+        )
+    except ChannelError as error:
+        raise ChannelFileError(file.name, str(error).split("; ")) from None
+
+
+def _text(source: str | Path) -> tuple[str, str, Path | None]:
+    """Text of a preset or file, what to call it, and the folder it stands in."""
+    name = str(source)
+    if isinstance(source, str) and name in catalogue.names():
+        return catalogue.text(name), name, None
+    path = Path(source)
+    try:
+        if path.is_dir() or not path.exists():
+            near = difflib.get_close_matches(name, catalogue.names(), n=2, cutoff=0.5)
+            hint = f"did you mean {' or '.join(near)}?" if near else "`pnp list` shows the ready-made ones"
+            raise ChannelFileError(name, [f"is neither a channel file nor a ready-made channel; {hint}"])
+        if path.stat().st_size > MAX_BYTES:
+            megabytes = path.stat().st_size / 1e6
+            raise ChannelFileError(name, [f"has {megabytes:.0f} MB; a channel file may have {MAX_BYTES / 1e6:.0f} MB"])
+        return path.read_text("utf-8"), name, path.parent
+    except OSError as error:
+        raise ChannelFileError(name, [f"cannot be read ({error.strerror})"]) from None
+    except UnicodeDecodeError as error:
+        raise ChannelFileError(name, [f"is not text in UTF-8 (byte {error.start})"]) from None
+
+
+def _override(raw: dict, path: str, value: Any) -> None:
+    keys = path.split(".")
+    place: Any = raw
+    for depth, key in enumerate(keys):
+        last = depth == len(keys) - 1
+        if isinstance(place, list):
+            if not key.isdigit() or int(key) >= len(place):
+                where = ".".join(keys[:depth])
+                raise ValueError(f"{where} has {len(place)} entries, so expected a number below that, not '{key}'")
+            index: Any = int(key)
+        elif isinstance(place, dict):
+            index = key
+        else:
+            raise ValueError(f"{'.'.join(keys[:depth])} is a value, so it has no '{key}'")
+        if last:
+            place[index] = value
+        else:
+            place = place.setdefault(index, {}) if isinstance(place, dict) else place[index]
+
+
+def _replace_radius(raw: dict, label: str, path: str | Path, frame: int, offset: float) -> None:
+    pore = raw.setdefault("pore", {})
+    if not isinstance(pore, dict) or "segment" in pore:
+        raise ChannelFileError(label, ["pore: is made of segments; a radius profile cannot replace them"])
+    try:
+        x, radius = read_hole(path, frame=frame, offset=offset)
+    except HoleError as error:
+        raise ChannelFileError(label, [str(error)]) from None
+    pore.pop("length", None)
+    pore["radius"] = [list(row) for row in zip(x.tolist(), radius.tolist(), strict=True)]
+
+
+# --- checking -----------------------------------------------------------------------------------
+
+
+def _validated(raw: dict, label: str, folder: Path | None) -> ChannelFile:
+    context = {"folder": folder, "temperature": units.ROOM_TEMPERATURE}
+    sound: dict[str, Any] = {}
+    mistakes: list[str] = []
+    for key, field in ChannelFile.model_fields.items():
+        if key not in raw:
+            if field.is_required():
+                mistakes.append(f"{key}: is missing")
+            else:
+                sound[key] = field.default
+            continue
+        try:
+            kind = Annotated[field.annotation, field]
+            sound[key] = TypeAdapter(kind).validate_python(raw[key], context=context)
+        except ValidationError as error:
+            mistakes += [mistake(key, e, raw[key]) for e in error.errors()]
+        if key == "temperature":
+            context["temperature"] = sound.get(key, units.ROOM_TEMPERATURE)
+    unknown = [key for key in raw if key not in ChannelFile.model_fields]
+    mistakes += [f"{key}: {unknown_key(key, list(ChannelFile.model_fields))}" for key in unknown]
+    mistakes += _across(sound)
+    if mistakes:
+        raise ChannelFileError(label, mistakes)
+    return ChannelFile.model_construct(_fields_set=set(raw), **sound)
+
+
+def _across(sound: Mapping[str, Any]) -> list[str]:
+    """What is wrong between sections, as far as they are sound."""
+    baths = {side: sound[side] for side in ("inside", "outside") if side in sound}
+    declared = sound.get("ions")
+    names = _ion_names(*baths.values())
+    mistakes = []
+    if len(names) > MAX_IONS:
+        return [f"inside, outside: at most {MAX_IONS} ions, not {len(names)}"]
+    if declared is not None:
+        for name in names:
+            mistakes += _undeclared(name, declared.get(name))
+        if len(baths) == 2:
+            mistakes += [
+                f"ions.{n}: is in neither bath; give it a concentration, or 0" for n in declared if n not in names
+            ]
+        for side, bath in baths.items():
+            if all(not _undeclared(n, declared.get(n)) for n in bath):
+                valence = {n: _ion(n, declared.get(n)).valence for n in bath}
+                problem = bath_problem(bath, valence)
+                mistakes += [f"{side}: {problem}"] if problem else []
+    pore = sound.get("pore")
+    if pore is not None:
+        mistakes += _misplaced(pore)
+        if len(baths) == 2:
+            mistakes += [f"{where}: {unknown_key(n, names)}" for where, n in _ions_named(pore) if n not in names]
+    return mistakes
+
+
+def _undeclared(name: str, section: IonSection | None) -> list[str]:
+    if name in BUILT_IN:
+        return []
+    missing = [k for k in ("valence", "diffusivity") if section is None or getattr(section, k) is None]
+    if not missing:
+        return []
+    near = difflib.get_close_matches(name, BUILT_IN, n=1, cutoff=0.4)
+    hint = f"did you mean {near[0]}? Otherwise " if near else ""
+    return [f"ions.{name}: is not built in ({', '.join(BUILT_IN)}); {hint}give its {' and '.join(missing)}"]
+
+
+def _misplaced(pore: PoreSection) -> list[str]:
+    length, mistakes = pore.total_length, []
+    for i, charge in enumerate(pore.charge):
+        for key in ("position", "start", "end"):
+            at = getattr(charge, key, None)
+            if at is not None and not -1e-9 <= at <= length + 1e-9:
+                mistakes.append(f"pore.charge.{i}.{key}: {at:g} nm is outside the pore (0 to {length:g} nm)")
+        if isinstance(charge, WallSection) and not (charge.start or 0.0) < (
+            length if charge.end is None else charge.end
+        ):
+            mistakes.append(f"pore.charge.{i}: end must lie after start")
+    return mistakes
+
+
+def _ions_named(pore: PoreSection) -> list[tuple[str, str]]:
+    places = [("pore.diffusivity", pore.diffusivity), ("pore.pmf", pore.pmf)]
+    for i, segment in enumerate(pore.segment):
+        places += [
+            (f"pore.segment.{i}.diffusivity", segment.diffusivity),
+            (f"pore.segment.{i}.pmf", segment.pmf),
+        ]
+    return [(f"{where}.{name}", name) for where, named in places for name in named]
+
+
+# --- building -----------------------------------------------------------------------------------
+
+
+def _ion_names(*baths: Mapping[str, float]) -> list[str]:
+    return list(dict.fromkeys(name for bath in baths for name in bath))
+
+
+def _ion(name: str, section: IonSection | None) -> Ion:
+    known = BUILT_IN.get(name)
+    given = section.model_dump(exclude_none=True) if section else {}
+    base = {} if known is None else {k: getattr(known, k) for k in ("valence", "diffusivity", "radius")}
+    return Ion(**{**base, **given})
+
+
+def _as_profile(value: float | Rows) -> Profile:
+    if isinstance(value, float):
+        return Constant(value)
+    x, y = np.array(value).T
+    return Table(x, y)
+
+
+def _pore(section: PoreSection) -> Pore:
+    length = section.total_length
+    charges = tuple(_charge(c, length) for c in section.charge)
+    if not section.segment:
+        return Pore(
+            start=0.0,
+            end=length,
+            area=Circle(_as_profile(section.radius)),
+            permittivity=_as_profile(section.permittivity),
+            charge=charges,
+            diffusivity={k: _as_profile(v) for k, v in section.diffusivity.items()},
+            diffusivity_factor=_as_profile(section.diffusivity_factor),
+            pmf={k: _as_profile(v) for k, v in section.pmf.items()},
+        )
+    edges = np.concatenate([[0.0], np.cumsum([s.length for s in section.segment])])
+    steps = lambda values: Table(np.repeat(edges, 2)[1:-1], np.repeat(values, 2))
+    named = lambda kind: dict.fromkeys(n for s in section.segment for n in getattr(s, kind))
+    return Pore(
+        start=0.0,
+        end=float(edges[-1]),
+        area=Circle(steps([s.radius for s in section.segment])),
+        permittivity=steps([s.permittivity for s in section.segment]),
+        charge=charges
+        + tuple(
+            Segment(s.charge, float(a), float(b))
+            for s, a, b in zip(section.segment, edges[:-1], edges[1:], strict=True)
+            if s.charge
+        ),
+        diffusivity={n: steps([s.diffusivity[n] for s in section.segment]) for n in named("diffusivity")},
+        diffusivity_factor=_as_profile(section.diffusivity_factor),
+        pmf={n: steps([s.pmf.get(n, 0.0) for s in section.segment]) for n in named("pmf")},
+    )
+
+
+def _charge(section: Any, length: float) -> Charge:
+    if isinstance(section, RingSection):
+        return Ring(section.amount, section.position, section.width)
+    if isinstance(section, WallSection):
+        end = length if section.end is None else section.end
+        return WallCharge(section.surface_density, section.start or 0.0, end)
+    edges = (section.start, section.end, section.edge, section.edge == 0.0)
+    if section.amount is not None:
+        return Segment(section.amount, *edges)
+    return VolumeCharge(Constant(section.density), *edges)
+
+
+def _reservoir(section: ReservoirSection) -> Reservoir:
+    return Reservoir(section.kind, section.length, section.radius)
+
+
+def resolved(channel: Channel) -> dict[str, Any]:
+    """The contents of the file a channel came from, as plain data; {} if it came from none."""
+    return json.loads(channel.source) if channel.source else {}

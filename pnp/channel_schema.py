@@ -1,0 +1,320 @@
+# mypy: disable-error-code="valid-type"
+"""What a channel file may hold: one pydantic model per section, and what to say of each mistake."""
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
+
+from pnp import quantity as q
+from pnp import units
+from pnp.channel import WATER_PERMITTIVITY
+from pnp.hole import HoleError, read_hole
+
+MAX_ROWS = 100_000
+MAX_IONS = 16
+MAX_CHARGES = 1000
+
+
+def _quantity(kind: q.Kind, *, positive: bool = False, least: float | None = None):
+    def parse(value: Any, info: ValidationInfo) -> float:
+        number = q.parse_quantity(value, kind, _temperature(info))
+        if positive and number <= 0:
+            raise ValueError(f"must be positive, not {number:g} {kind.unit}".rstrip())
+        if least is not None and number < least:
+            raise ValueError(f"must be at least {least:g} {kind.unit}, not {number:g}")
+        return number
+
+    return Annotated[float, BeforeValidator(parse)]
+
+
+def _temperature(info: ValidationInfo) -> float:
+    return (info.context or {}).get("temperature", units.ROOM_TEMPERATURE)
+
+
+Rows = list[tuple[float, float]]
+
+
+def _profile(kind: q.Kind, *, positive: bool = False):
+    """A scalar, or a table [[x, value], …] in which a repeated x is a jump."""
+    one = TypeAdapter(_quantity(kind, positive=positive))
+    position = TypeAdapter(_quantity(q.LENGTH))
+
+    def parse(value: Any, info: ValidationInfo) -> float | Rows:
+        if not isinstance(value, list):
+            return _checked(one, value, info, "")
+        if len(value) > MAX_ROWS:
+            raise ValueError(f"a table may have at most {MAX_ROWS} rows, not {len(value)}")
+        if len(value) < 2:
+            raise ValueError(f"a table needs at least 2 rows [x, value], not {len(value)}")
+        rows: Rows = []
+        for number, row in enumerate(value):
+            if not isinstance(row, list) or len(row) != 2:
+                raise ValueError(f"row {number} must be [x, value], not {q._shown(row)}")
+            x, y = (
+                _checked(position, row[0], info, f"row {number}: "),
+                _checked(one, row[1], info, f"row {number}: "),
+            )
+            if rows and x < rows[-1][0]:
+                raise ValueError(f"row {number}: x = {x:g} nm comes after {rows[-1][0]:g} nm; positions must increase")
+            rows.append((x, y))
+        return rows
+
+    return Annotated[float | Rows, BeforeValidator(parse)]
+
+
+def _checked(adapter: TypeAdapter, value: Any, info: ValidationInfo, where: str) -> Any:
+    """`value` through another validator, whose first complaint becomes this one's."""
+    try:
+        return adapter.validate_python(value, context=info.context)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise ValueError(where + (f"{key}: " if key else "") + _reason(first)) from None
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class HoleTable(_Section):
+    """`radius = {hole = "file"}`: a radius profile read from HOLE's output."""
+
+    hole: str
+    frame: Annotated[int, Field(ge=1)] = 1
+    offset: _quantity(q.LENGTH) = 0.0
+
+
+_RADII = TypeAdapter(_profile(q.LENGTH, positive=True))
+
+
+def _radius(value: Any, info: ValidationInfo) -> Any:
+    if not isinstance(value, dict):
+        return _checked(_RADII, value, info, "")
+    table = _checked(TypeAdapter(HoleTable), value, info, "")
+    folder = (info.context or {}).get("folder")
+    if folder is None:
+        raise ValueError("a HOLE file can only be named in a file on disk or by --pore-profile")
+    try:
+        x, radius = read_hole(Path(folder, table.hole), frame=table.frame, offset=table.offset)
+    except HoleError as error:
+        raise ValueError(str(error)) from None
+    return list(zip(x.tolist(), radius.tolist(), strict=True))
+
+
+Radius = Annotated[float | Rows, BeforeValidator(_radius)]
+ByIon = dict[str, _profile(q.ENERGY)]
+Scalars = dict[str, _quantity(q.ENERGY)]
+Positive = _profile(q.NUMBER, positive=True)
+
+
+class IonSection(_Section):
+    """`[ions.NAME]`: what differs from the built-in ion, or all of an ion that is not built in."""
+
+    valence: Annotated[int, Field(ge=-6, le=6, strict=True)] | None = None
+    diffusivity: _quantity(q.DIFFUSIVITY, positive=True) | None = None
+    radius: _quantity(q.LENGTH, positive=True) | None = None
+
+
+class RingSection(_Section):
+    """A ring of charged residues, Gaussian along x."""
+
+    kind: Literal["ring"]
+    amount: _quantity(q.CHARGE)
+    position: _quantity(q.LENGTH)
+    width: _quantity(q.LENGTH, positive=True)
+
+
+class SegmentSection(_Section):
+    """Charge spread evenly over a stretch: a total `amount` or a `density`."""
+
+    kind: Literal["segment"]
+    amount: _quantity(q.CHARGE) | None = None
+    density: _quantity(q.CHARGE_DENSITY) | None = None
+    start: _quantity(q.LENGTH)
+    end: _quantity(q.LENGTH)
+    edge: _quantity(q.LENGTH, least=0.0) = 0.0
+
+    @model_validator(mode="after")
+    def _consistent(self):
+        if (self.amount is None) == (self.density is None):
+            raise ValueError("give either amount (e) or density (M)")
+        if self.end <= self.start:
+            raise ValueError(f"end ({self.end:g} nm) must lie after start ({self.start:g} nm)")
+        return self
+
+
+class WallSection(_Section):
+    """Surface charge on the wall; the whole pore unless `start` and `end` say otherwise."""
+
+    kind: Literal["wall"]
+    surface_density: _quantity(q.SURFACE_CHARGE)
+    start: _quantity(q.LENGTH) | None = None
+    end: _quantity(q.LENGTH) | None = None
+
+
+ChargeSection = Annotated[RingSection | SegmentSection | WallSection, Field(discriminator="kind")]
+
+
+class PoreSegment(_Section):
+    """One piece of a pore built from pieces, in order from inside to outside."""
+
+    length: _quantity(q.LENGTH, positive=True)
+    radius: _quantity(q.LENGTH, positive=True)
+    permittivity: _quantity(q.NUMBER, positive=True) = WATER_PERMITTIVITY
+    diffusivity: dict[str, _quantity(q.DIFFUSIVITY, positive=True)] = {}
+    pmf: Scalars = {}
+    charge: _quantity(q.CHARGE) = 0.0
+
+
+class PoreSection(_Section):
+    """`[pore]`: x = 0 is the inside mouth."""
+
+    length: _quantity(q.LENGTH, positive=True) | None = None
+    radius: Radius | None = None
+    permittivity: Positive = WATER_PERMITTIVITY
+    diffusivity_factor: Positive = 1.0
+    diffusivity: dict[str, _profile(q.DIFFUSIVITY, positive=True)] = {}
+    pmf: ByIon = {}
+    charge: Annotated[list[ChargeSection], Field(max_length=MAX_CHARGES)] = []
+    segment: Annotated[list[PoreSegment], Field(max_length=MAX_CHARGES)] = []
+
+    @model_validator(mode="after")
+    def _consistent(self):
+        if self.segment:
+            given = {"length", "radius", "permittivity", "diffusivity", "pmf"} & self.model_fields_set
+            if given:
+                raise ValueError(f"a pore made of segments cannot also have {', '.join(sorted(given))}")
+            for name in {n for s in self.segment for n in s.diffusivity}:
+                lacking = [i for i, s in enumerate(self.segment) if name not in s.diffusivity]
+                if lacking:
+                    raise ValueError(f"segment.{lacking[0]}.diffusivity.{name} is missing: give it in all or none")
+        elif self.radius is None:
+            raise ValueError('radius is missing: give a number (nm), a table [[x, r], …], or {hole = "file"}')
+        elif isinstance(self.radius, float) and self.length is None:
+            raise ValueError("length is missing: a constant radius needs it (nm)")
+        elif isinstance(self.radius, list) and self.length is not None:
+            raise ValueError("length is already given by the radius table; leave it out")
+        elif isinstance(self.radius, list) and self.radius[0][0] != 0.0:
+            raise ValueError(f"the radius table must start at x = 0, the inside mouth, not {self.radius[0][0]:g} nm")
+        elif isinstance(self.radius, list) and self.radius[-1][0] <= 0.0:
+            raise ValueError("the radius table must cover a positive length")
+        return self
+
+    @property
+    def total_length(self) -> float:
+        """nm."""
+        if self.segment:
+            return sum(s.length for s in self.segment)
+        return self.radius[-1][0] if isinstance(self.radius, list) else self.length
+
+
+class ReservoirSection(_Section):
+    """`[reservoir]`, both sides alike."""
+
+    kind: Literal["hall", "cone", "none"] = "hall"
+    length: _quantity(q.LENGTH, positive=True) | None = None
+    radius: _quantity(q.LENGTH, positive=True) | None = None
+    permittivity: _quantity(q.NUMBER, positive=True) = WATER_PERMITTIVITY
+
+    @model_validator(mode="after")
+    def _consistent(self):
+        given = self.length is not None, self.radius is not None
+        if self.kind == "cone" and not all(given):
+            raise ValueError("a cone needs length and radius (nm, at its far end)")
+        if self.kind != "cone" and any(given):
+            raise ValueError(f'length and radius belong to kind = "cone", not to "{self.kind}"')
+        return self
+
+
+Bath = dict[str, _quantity(q.CONCENTRATION, least=0.0)]
+
+
+class ChannelFile(_Section):
+    """A whole channel file. What each key means stands in the template `pnp init` writes."""
+
+    name: Annotated[str, Field(min_length=1, max_length=200)] = "channel"
+    description: Annotated[str, Field(max_length=10_000)] = ""
+    validity: Annotated[str, Field(max_length=10_000)] = ""
+    temperature: _quantity(q.TEMPERATURE, positive=True) = units.ROOM_TEMPERATURE
+    inside: Bath
+    outside: Bath
+    ions: Annotated[dict[str, IonSection], Field(max_length=MAX_IONS)] = {}
+    pore: PoreSection
+    reservoir: ReservoirSection = ReservoirSection()
+
+
+# --- messages -----------------------------------------------------------------------------------
+
+
+def mistake(section: str, error: Any, error_input: Any) -> str:
+    """One pydantic error as `path: what is wrong`."""
+    keys, place = [section], error_input
+    for part in error["loc"]:
+        # pydantic names the member of a union in the path; a file has no such key
+        if isinstance(place, dict) and part not in place and error["type"] not in ("missing", "extra_forbidden"):
+            continue
+        if isinstance(place, dict) and part not in place and part in ("ring", "segment", "wall"):
+            continue
+        keys.append(str(part))
+        place = place[part] if isinstance(place, dict | list) and _has(place, part) else None
+    return f"{'.'.join(keys)}: {_reason(error, keys)}"
+
+
+def _has(place: Any, key: Any) -> bool:
+    return key in place if isinstance(place, dict) else isinstance(key, int) and key < len(place)
+
+
+_SECTIONS = {
+    "HoleTable": HoleTable,
+    "pore": PoreSection,
+    "reservoir": ReservoirSection,
+    "ions": IonSection,
+    "segment": PoreSegment,
+    "ring": RingSection,
+    "wall": WallSection,
+}
+
+
+def _reason(error: Any, keys: list[str] | None = None) -> str:
+    kind, given = error["type"], error.get("input")
+    if kind == "value_error":
+        return str(error["ctx"]["error"])
+    if kind == "extra_forbidden":
+        return unknown_key(str(error["loc"][-1]), _known_keys(error["loc"], keys or []))
+    if kind == "missing":
+        return "is missing"
+    if kind == "union_tag_invalid":
+        return f"kind must be {error['ctx']['expected_tags']}, not '{error['ctx']['tag']}'"
+    if kind == "union_tag_not_found":
+        return "kind is missing: one of 'ring', 'segment', 'wall'"
+    if kind in ("dict_type", "model_type", "model_attributes_type"):
+        return f"expected a table of key = value, not {q._shown(given)}"
+    return f"{error['msg'][0].lower()}{error['msg'][1:]}, not {q._shown(given)}"
+
+
+def _known_keys(location: tuple, keys: list[str]) -> list[str]:
+    if "charge" in keys:
+        tag = next((p for p in location if p in ("ring", "segment", "wall")), "ring")
+        model: type[BaseModel] = {"ring": RingSection, "segment": SegmentSection, "wall": WallSection}[tag]
+    elif "segment" in keys:
+        model = PoreSegment
+    else:
+        model = _SECTIONS.get(keys[0] if keys else "", ChannelFile)
+    return list(model.model_fields)
+
+
+def unknown_key(key: str, known: list[str]) -> str:
+    """What to say of a key that is not known: the nearest one that is, and all of them."""
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
+    return f"unknown key; {f'did you mean {near[0]}? ' if near else ''}known are {', '.join(known)}"

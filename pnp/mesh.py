@@ -1,0 +1,159 @@
+"""The mesh: where the nodes are, and what the pore is like between them.
+
+Nodes are graded to the Debye length at mouths, charge edges and permittivity steps, and the mesh of
+half as many elements is every other node of it, so that two resolutions of one problem nest.
+Written in `jax.numpy` with fixed shapes: a mesh can be made inside `jit`, `vmap` and `grad`.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from pnp import units
+from pnp.channel import Channel
+from pnp.laws import Element
+
+DEFAULT_NODES = 400
+"""Elements of the fine mesh unless told otherwise: currents to some 1e-4 for the ready-made pores."""
+
+_SAMPLES = 128  # quarter of the points per stretch at which the density of nodes is measured
+_LAYER = 0.25  # finest element at a breakpoint, in local Debye lengths …
+_GROWTH = 0.35  # … and how much of the distance from it an element may span
+_PORE = 100  # elements a featureless pore gets before the total is scaled to `nodes`
+_SHAPE = 8  # elements per e-fold of area, permittivity or charge
+
+# Gauss–Legendre points in each half of an element, so that no point ever lies on a jump.
+_POINTS, _WEIGHTS = np.polynomial.legendre.leggauss(4)
+_POINTS, _WEIGHTS = (_POINTS + 1) / 2, _WEIGHTS / 2
+_END = 1e-7  # "just inside" an element's end, as a fraction of its length
+
+
+class Mesh(eqx.Module):
+    """Nodes, and between each two the face where their volumes meet, alternating in `points` (nm).
+
+    The faces are nodes of the mesh twice as fine, so that joining elements in pairs gives exactly
+    the same scheme on half as many.
+    """
+
+    points: Float[Array, " point"]
+
+    @property
+    def nodes(self) -> Float[Array, " node"]:
+        """nm."""
+        return self.points[::2]
+
+
+def make_mesh(channel: Channel, nodes: int = DEFAULT_NODES) -> Mesh:
+    """A mesh of `nodes` elements from bath to bath; every jump of a property lies on a node.
+
+    `nodes` is rounded up to an even number, and the jumps are nodes of the mesh half as fine too.
+    Positions are constants to differentiation. Raises ValueError if there are too few nodes for the
+    channel's jumps.
+    """
+    channel = jax.lax.stop_gradient(channel)
+    breaks = channel.breakpoints()
+    stretches = breaks.size - 1
+    coarse = (nodes + 1) // 2
+    if coarse < 2 * stretches:
+        raise ValueError(
+            f"{nodes} nodes are too few for {stretches} stretches of different properties; "
+            f"give at least {4 * stretches}"
+        )
+    x = breaks[:-1, None] + jnp.diff(breaks)[:, None] * _fractions()
+    load = _integral(_density(channel, x), x)
+    # Whole elements for each stretch of the coarse mesh, at least one for each that has a length.
+    needed = jnp.cumsum(load[:, -1]) / load[:, -1].sum() * coarse
+    least = jnp.where(jnp.diff(breaks) > 0, 1, 0)
+    last = _spread(jnp.round(needed), least, coarse)
+    first = jnp.concatenate([jnp.zeros(1), last[:-1]])
+    position = first[:, None] + (last - first)[:, None] * load / jnp.maximum(load[:, -1:], 1e-300)
+    wanted = jnp.arange(4 * coarse + 1) / 4
+    return jax.lax.stop_gradient(Mesh(jnp.interp(wanted, position.ravel(), x.ravel())))
+
+
+def make_elements(channel: Channel, mesh: Mesh) -> Element:
+    """The element properties of a channel on a mesh; arrays lead with `element`.
+
+    Series quantities (ε A, D A) are harmonic means over the element, exact for a potential drop
+    across varying cross-sections; volumes and charges are integrals over its halves.
+    """
+    h = jnp.diff(mesh.points)
+    inner = mesh.points[:-1, None] + h[:, None] * _POINTS  # [half element, quadrature point]
+    half = lambda f: (f @ _WEIGHTS * h).reshape(-1, 2)
+    series = lambda f: 1 / half(1 / f).sum(1)
+    area = channel.area(inner)
+    diffusivity = jnp.moveaxis(channel.diffusivity(inner), -1, 0)
+    left, right = mesh.nodes[:-1], mesh.nodes[1:]
+    ends = jnp.stack([left + _END * (right - left), right - _END * (right - left)], axis=1)
+    scale = units.permittivity_scale(channel.temperature)
+    return Element(
+        permittance=scale * series(channel.permittivity(inner) * area),
+        conductance=jax.vmap(series)(diffusivity * area).T,
+        volume=half(area),
+        charge=half(channel.line_charge(inner)) * units.MILLIMOLAR_PER_CHARGE_DENSITY,
+        excess=channel.pmf(ends),
+        reference_step=jnp.zeros((left.size, len(channel.ion_names))),
+    )
+
+
+def coarsened(elements: Element) -> Element:
+    """The elements of every other node: pairs joined, in series for flux and field, summed for
+    volume and charge. An even number of elements is needed."""
+    left, right = (jax.tree.map(lambda a, s=side: a[s::2], elements) for side in (0, 1))
+    series = lambda a, b: a * b / (a + b)
+    return Element(
+        permittance=series(left.permittance, right.permittance),
+        conductance=series(left.conductance, right.conductance),
+        volume=jnp.stack([left.volume.sum(1), right.volume.sum(1)], axis=1),
+        charge=jnp.stack([left.charge.sum(1), right.charge.sum(1)], axis=1),
+        excess=jnp.stack([left.excess[:, 0], right.excess[:, 1]], axis=1),
+        reference_step=left.reference_step,
+    )
+
+
+def _fractions() -> np.ndarray:
+    """0 … 1: even, and clustered at both ends down to 1e-6 (stretches are long, layers thin)."""
+    end = np.geomspace(1e-6, 0.5, _SAMPLES, endpoint=False)
+    even = np.linspace(0.0, 1.0, 2 * _SAMPLES + 1)
+    return np.unique(np.concatenate([even, end, 1 - end]))
+
+
+def _density(channel: Channel, x: Float[Array, "stretch sample"]) -> Float[Array, "stretch sample"]:
+    """Elements per nm that the solution asks for."""
+    inset = 1e-9 * (x[:, -1] - x[:, 0])  # the ends of a stretch, seen from inside it
+    x = x.at[:, 0].add(inset).at[:, -1].add(-inset)
+    area, permittivity = channel.area(x), channel.permittivity(x)
+    fixed = jnp.abs(channel.line_charge(x)) * units.MILLIMOLAR_PER_CHARGE_DENSITY / area
+    screening = (channel.bath_concentration * channel.valence**2).sum(1).mean() + fixed
+    scale = units.permittivity_scale(channel.temperature)
+    layer = jnp.sqrt(scale * permittivity / screening)
+    # Each breakpoint has the thinner of the layers on its two sides; one longer than the pore, or at
+    # the far end of a reservoir where nothing happens, needs no refinement of its own.
+    length = channel.pore.end - channel.pore.start
+    width = jnp.full(x.shape[0] + 1, length).at[:-1].min(layer[:, 0]).at[1:].min(layer[:, -1])
+    for end, reservoir, stretch in ((0, channel.reservoirs[0], 0), (-1, channel.reservoirs[1], -1)):
+        if reservoir.kind != "none":
+            width = width.at[end].set(x[stretch, -1] - x[stretch, 0])
+    position = jnp.concatenate([x[:, 0], x[-1:, -1]])
+    features = jnp.concatenate([jnp.stack([position, width], 1), channel.scales()])
+    distance = jnp.abs(x[..., None] - features[:, 0])
+    near = 1 / (_LAYER * features[:, 1] + _GROWTH * distance)
+    in_pore = (x > channel.pore.start) & (x < channel.pore.end)
+    change = [jnp.gradient(jnp.log(f), axis=1) for f in (area, permittivity, screening)]
+    steepness = sum(map(jnp.abs, change)) / jnp.maximum(jnp.gradient(x, axis=1), 1e-300)
+    return near.max(-1) + jnp.where(in_pore, _PORE / length + _SHAPE * steepness, 0.0)
+
+
+def _integral(density, x):
+    """Running trapezoidal integral along each stretch, starting at 0."""
+    pieces = (density[:, 1:] + density[:, :-1]) / 2 * jnp.diff(x, axis=1)
+    return jnp.concatenate([jnp.zeros_like(x[:, :1]), jnp.cumsum(pieces, axis=1)], axis=1)
+
+
+def _spread(last, least, total):
+    """Whole numbers near `last`, each stretch getting at least `least`, ending at `total`."""
+    floor = jnp.cumsum(least)
+    last = jax.lax.cummax(last - floor) + floor
+    return jnp.minimum(last, total - (floor[-1] - floor))

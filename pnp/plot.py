@@ -1,0 +1,184 @@
+"""Pictures of results. Every function draws on the axes it is given, or on new ones, and returns them."""
+
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import TwoSlopeNorm
+from matplotlib.figure import Figure
+
+from pnp import theory, units
+from pnp.channel import Channel
+from pnp.newton import Status
+from pnp.steady import IVCurve, Solution
+
+_TOTAL = "#1a1a1a"
+_IONS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6d31", "#7570b3"]
+_GUIDE = "#8a8a8a"
+_MEMBRANE = "#d9d2c5"
+_STYLE = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False}
+
+
+def plot_iv(iv: IVCurve, ax: Axes | None = None) -> Axes:
+    """Current against voltage through the origin: total, each ion, reversal potential, and what GHK
+    would say of a pore of the same shape without charges and energies (dashed).
+
+    Points that did not converge are gaps, marked on the voltage axis.
+    """
+    with plt.rc_context(_STYLE):
+        ax = ax or plt.figure(figsize=(6.4, 4.8), layout="constrained").add_subplot()
+        voltage, order = np.asarray(iv.voltage), np.argsort(np.asarray(iv.voltage))
+        v = voltage[order]
+        if len(iv.ion_names) > 1:
+            for k, name in enumerate(iv.ion_names):
+                ax.plot(v, np.asarray(iv.ion_current)[order, k], color=_color(k), lw=1.3, label=_pretty(name))
+        marker = "o" if v.size < 3 else None
+        ax.plot(v, np.asarray(iv.current)[order], color=_TOTAL, lw=2.2, marker=marker, label="total", zorder=3)
+        guide = _ghk(iv, v)
+        ax.plot(v, guide, color=_GUIDE, lw=1.2, ls=(0, (5, 3)), label="GHK, same shape, no charge", zorder=1)
+        _axes_through_origin(ax)
+        _mark_reversal(ax, iv)
+        lost = voltage[np.asarray(iv.status) == Status.NOT_CONVERGED]
+        if lost.size:
+            ax.plot(lost, np.zeros_like(lost), "x", color="crimson", ms=6, label="not converged", zorder=4)
+        ax.legend(loc="upper left", fontsize=9, handlelength=2.2)
+        ax.set_title(iv.channel.name, fontsize=11, loc="left", pad=14)
+    return ax
+
+
+def plot_profile(solution: Solution, figure: Figure | None = None) -> Figure:
+    """Potential and concentrations along the pore, above its silhouette coloured by fixed charge.
+
+    The picture shows the pore and as much of the baths as its mouths concern.
+    """
+    channel = solution.channel
+    start, end = float(channel.pore.start), float(channel.pore.end)
+    margin = 0.2 * (end - start)
+    if any(r.kind != "none" for r in channel.reservoirs):
+        margin = max(margin, 2 * float(jnp.sqrt(channel.mouth_area.max() / jnp.pi)))
+    margin = min(margin, 0.6 * (end - start))
+    left, right = max(float(solution.x[0]), start - margin), min(float(solution.x[-1]), end + margin)
+    with plt.rc_context(_STYLE):
+        figure = figure or plt.figure(figsize=(6.6, 6.6), layout="constrained")
+        potential, concentration, pore = figure.subplots(3, 1, sharex=True, height_ratios=[1, 1.25, 0.9])
+        x = np.asarray(solution.x)
+        shown = (x >= left) & (x <= right)
+        potential.plot(x[shown], np.asarray(solution.potential)[shown], color=_TOTAL, lw=1.8)
+        potential.set_ylabel("potential (mV)")
+        _draw_concentrations(concentration, x[shown], np.asarray(solution.concentration)[shown], solution)
+        _draw_silhouette(figure, pore, channel, left, right)
+        for ax in (potential, concentration):
+            for mouth in (start, end):
+                ax.axvline(mouth, color=_GUIDE, lw=0.8, ls=":")
+        pore.set_xlim(left, right)
+        pore.set_xlabel("x (nm), from inside to outside")
+        potential.set_title(
+            f"{channel.name} at {float(solution.voltage):g} mV: {float(solution.current):.4g} pA",
+            fontsize=11,
+            loc="left",
+        )
+        figure.align_ylabels()
+    return figure
+
+
+def _draw_concentrations(ax, x, values, solution):
+    for k, name in enumerate(solution.ion_names):
+        ax.plot(x, values[:, k], color=_color(k), lw=1.6, label=_pretty(name))
+    largest = np.nanmax(values)
+    if np.nanmin(values) < largest / 30:
+        ax.set_yscale("log")
+        # What is 1e9 times rarer carries nothing; without a floor it would set the scale.
+        ax.set_ylim(bottom=max(np.nanmin(values) / 2, largest * 1e-9))
+    else:
+        ax.set_ylim(bottom=0, top=1.08 * largest)
+    ax.set_ylabel("concentration (mM)")
+    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=9)
+
+
+def _draw_silhouette(figure, ax, channel: Channel, left, right):
+    start, end = float(channel.pore.start), float(channel.pore.end)
+    inset = 1e-9 * (end - start)
+    x = np.linspace(start + inset, end - inset, 1200)
+    area = np.asarray(channel.area(jnp.asarray(x)))
+    radius = np.sqrt(area / np.pi)
+    top = 1.25 * radius.max()
+    density = np.asarray(channel.line_charge(jnp.asarray(x))) / area * units.MILLIMOLAR_PER_CHARGE_DENSITY / 1e3
+    largest = np.abs(density).max()
+    if largest > 0:
+        mesh = ax.pcolormesh(
+            x,
+            [-top, top],
+            np.stack([density, density]),
+            cmap="RdBu",
+            norm=TwoSlopeNorm(0.0, -largest, largest),
+            shading="gouraud",
+            rasterized=True,
+        )
+        figure.colorbar(mesh, ax=ax, label="fixed charge (M)", aspect=12, pad=0.02)
+    for sign in (1, -1):
+        ax.fill_between(x, sign * radius, sign * top, color=_MEMBRANE, lw=0)
+        ax.plot(x, sign * radius, color=_TOTAL, lw=1.0)
+    ax.set_ylim(-top, top)
+    ax.set_ylabel("radius (nm)")
+    ax.yaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
+    ax.text(left, 0, " inside", va="center", ha="left", fontsize=9, color=_GUIDE)
+    ax.text(right, 0, "outside ", va="center", ha="right", fontsize=9, color=_GUIDE)
+
+
+def _ghk(iv: IVCurve, voltage):
+    inside, outside = iv.channel.bath_concentration
+    currents = theory.ghk_current(
+        voltage[:, None], inside, outside, iv.permeability, iv.channel.valence, iv.channel.temperature
+    )
+    return np.asarray(currents).sum(1)
+
+
+def _mark_reversal(ax, iv: IVCurve):
+    reversal = float(iv.reversal_potential())
+    if not np.isfinite(reversal):
+        return
+    ax.plot([reversal], [0], "o", ms=7, mfc="white", mec=_TOTAL, mew=1.6, zorder=5)
+    if abs(reversal) > 1e-3:
+        ax.annotate(
+            f"$V_\\mathrm{{rev}}$ = {reversal:.1f} mV",
+            (reversal, 0),
+            xytext=(8, -26) if reversal > 0 else (-8, 22),
+            textcoords="offset points",
+            ha="left" if reversal > 0 else "right",
+            fontsize=9,
+            arrowprops={"arrowstyle": "-", "color": _GUIDE, "lw": 0.8},
+        )
+
+
+def _axes_through_origin(ax):
+    low, high = ax.get_ylim()
+    ax.set_ylim(min(low, 0), max(high, 0))
+    low, high = ax.get_xlim()
+    ax.set_xlim(min(low, 0), max(high, 0))
+    ax.spines["left"].set_position("zero")
+    ax.spines["bottom"].set_position("zero")
+    for axis in (ax.xaxis, ax.yaxis):
+        # The origin's two labels would sit on the crossing of the axes.
+        axis.set_major_formatter(lambda value, _: "" if value == 0 else f"{value:g}".replace("-", "−"))
+        for label in axis.get_ticklabels():
+            label.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.6})
+    ax.set_xlabel("voltage (mV)", loc="right")
+    ax.set_ylabel("current (pA)", loc="top", rotation=0, labelpad=2)
+    ax.xaxis.set_label_coords(1.0, -0.03)
+    ax.yaxis.set_label_coords(0.5, 1.02)
+    ax.yaxis.label.set_horizontalalignment("center")
+
+
+def _color(index: int) -> str:
+    return _IONS[index % len(_IONS)]
+
+
+_CHARGE = {1: "⁺", 2: "²⁺", 3: "³⁺", -1: "⁻", -2: "²⁻", -3: "³⁻", 0: ""}
+_SUBSCRIPT = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+
+
+def _pretty(name: str) -> str:
+    """K as K⁺ and NH4 as NH₄⁺, for the built-in ions; other names as they are."""
+    from pnp.species import BUILT_IN
+
+    return name.translate(_SUBSCRIPT) + _CHARGE[BUILT_IN[name].valence] if name in BUILT_IN else name

@@ -1,0 +1,104 @@
+"""Numbers with units at the boundary: a bare number is in the house unit, a string carries its own."""
+
+import functools
+import math
+import re
+from typing import Any, NamedTuple
+
+from pnp import units
+
+
+class Kind(NamedTuple):
+    """A kind of quantity: its unit in files, and its factor to the unit used inside."""
+
+    name: str
+    unit: str
+
+
+LENGTH = Kind("length", "nm")
+CONCENTRATION = Kind("concentration", "mmol/L")
+DIFFUSIVITY = Kind("diffusivity", "nm^2/ns")
+POTENTIAL = Kind("voltage", "mV")
+TEMPERATURE = Kind("temperature", "K")
+CHARGE = Kind("charge", "e")
+CHARGE_DENSITY = Kind("fixed volume charge", "mol/L")
+SURFACE_CHARGE = Kind("surface charge", "C/m^2")
+ENERGY = Kind("energy", "kT")
+NUMBER = Kind("number", "")
+
+_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+_TEXT = re.compile(rf"\s*({_NUMBER})\s*([A-Za-zµμÅ°%][A-Za-zµμÅ°%0-9 */^()⁻²³-]*)?\s*")
+
+
+def parse_quantity(value: Any, kind: Kind, temperature: float = units.ROOM_TEMPERATURE) -> float:
+    """`value` as a float in the house unit of `kind`.
+
+    A number is taken in that unit; a string is a number followed by its unit, "0.1 M" or
+    "-20 mC/m^2". `temperature` (K) turns kJ/mol into kT. Raises ValueError naming the value, the unit
+    found and the unit expected.
+    """
+    expected = f"a number in {kind.unit}" if kind.unit else "a plain number"
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError(f"expected {expected} or a string with its unit, not {_shown(value)}")
+    if isinstance(value, str):
+        match = _TEXT.fullmatch(value[:64])
+        if not match or len(value) > 64:
+            raise ValueError(f'expected {expected} or a string such as "{_example(kind)}", not {_shown(value)}')
+        number, unit = float(match[1]), match[2]
+        value = number if unit is None else _convert(number, unit.strip(), kind, temperature, value)
+    if not math.isfinite(value):
+        raise ValueError(f"expected {expected}, not {value}")
+    return float(value)
+
+
+def _convert(number: float, unit: str, kind: Kind, temperature: float, text: str) -> float:
+    import pint
+
+    if kind is ENERGY and unit == "kT":
+        return number
+    if not kind.unit:
+        raise ValueError(f"expected a plain number without a unit, not {_shown(text)}")
+    registry = _registry()
+    wrong = f"{_shown(text)} is not a {kind.name}: expected {kind.unit} or a unit convertible to it"
+    try:
+        quantity = registry.Quantity(number, registry.parse_units(unit))
+        if kind is ENERGY:
+            joule_per_mol = registry.Unit("J/mol")
+            if quantity.check("[energy]"):
+                quantity = quantity * registry.Quantity(units.AVOGADRO, "1/mol")
+            return quantity.to(joule_per_mol).magnitude / (units.GAS_CONSTANT * temperature)
+        if kind is CHARGE_DENSITY and quantity.check("[current] * [time] / [length]**3"):
+            quantity = quantity / registry.Quantity(units.FARADAY, "C/mol")
+        return quantity.to(kind.unit).magnitude
+    except pint.DimensionalityError as error:
+        raise ValueError(wrong) from error
+    except (pint.UndefinedUnitError, pint.DefinitionSyntaxError, AttributeError) as error:
+        raise ValueError(f"{_shown(text)}: the unit '{unit}' is not known; expected {kind.unit}") from error
+    except Exception as error:  # pint's parser raises many types on nonsense, all of them bad input
+        raise ValueError(wrong) from error
+
+
+@functools.cache
+def _registry():
+    import pint
+
+    return pint.UnitRegistry(autoconvert_offset_to_baseunit=True)
+
+
+def _example(kind: Kind) -> str:
+    return {
+        LENGTH: "2 Å",
+        CONCENTRATION: "0.1 M",
+        DIFFUSIVITY: "1.33e-9 m^2/s",
+        POTENTIAL: "-0.1 V",
+        TEMPERATURE: "25 degC",
+        CHARGE: "-1 e",
+        CHARGE_DENSITY: "-0.5 M",
+        SURFACE_CHARGE: "-20 mC/m^2",
+        ENERGY: "10 kJ/mol",
+    }.get(kind, "1.0")
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"

@@ -1,0 +1,389 @@
+"""Steady states: one voltage (`solve`) or an I–V curve (`iv_curve`), each with its errors.
+
+Every problem is solved on two nested meshes. The coarse one gives the fine one its start and the
+answer its discretisation error; it costs less than the Newton steps it saves.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optimistix
+from jaxtyping import Array, ArrayLike, Float, Int
+
+from pnp import units
+from pnp.assembly import Problem, fluxes
+from pnp.channel import Channel
+from pnp.laws import Element, concentration
+from pnp.mesh import DEFAULT_NODES, coarsened, make_elements, make_mesh
+from pnp.newton import Settings, Start, Status, Steady, solve_root
+from pnp.start import by_node, donnan_start, prolonged
+
+COARSE_ERROR = 0.01
+"""Relative discretisation error of the current above which the mesh counts as too coarse."""
+
+TRACE = 1e-12
+"""An ion absent from a bath is given this fraction of the bath's largest concentration, since mu
+holds ln c; it changes currents by as little."""
+
+
+_REVERSAL_STEPS = 30
+_REVERSAL_TOLERANCE = 1e-9  # mV
+
+
+class ConvergenceError(RuntimeError):
+    """No steady state was found; the message says where and what to try."""
+
+
+class Solution(eqx.Module):
+    """A steady state at one voltage. Unconverged, every number in it is NaN (see `status`).
+
+    conservation_error: largest deviation of the ion currents along x from their mean, relative to
+    the current (or to 0.1 % of what kT/e drives through the pore, where the current is smaller).
+    discretization_error: estimated from the coarser mesh as |I(N) − I(N/2)| / 3, relative alike.
+    """
+
+    channel: Channel
+    voltage: Float[Array, ""]
+    """mV."""
+    x: Float[Array, " node"]
+    """nm."""
+    potential: Float[Array, " node"]
+    """mV, zero in the outside bath."""
+    concentration: Float[Array, "node ion"]
+    """mM; where a potential of mean force jumps, the mean over the node's volume."""
+    flux: Float[Array, " ion"]
+    """Ions per ns through the pore, positive outward."""
+    ion_current: Float[Array, " ion"]
+    """pA, positive outward."""
+    current: Float[Array, ""]
+    """pA, positive outward."""
+    status: Int[Array, ""]
+    conservation_error: Float[Array, ""]
+    discretization_error: Float[Array, ""]
+    iterations: Int[Array, ""]
+
+    @property
+    def ion_names(self) -> tuple[str, ...]:
+        """Names along the `ion` axis."""
+        return self.channel.ion_names
+
+    def to_xarray(self):
+        """An `xarray.Dataset` of the profiles with units, names and provenance."""
+        from pnp.results import solution_dataset
+
+        return solution_dataset(self)
+
+
+class IVCurve(eqx.Module):
+    """Currents at several voltages. A point that did not converge is NaN, and its status says so.
+
+    The errors are those of `Solution`, per voltage.
+    """
+
+    channel: Channel
+    voltage: Float[Array, " voltage"]
+    """mV."""
+    current: Float[Array, " voltage"]
+    """pA, positive outward."""
+    ion_current: Float[Array, "voltage ion"]
+    """pA."""
+    status: Int[Array, " voltage"]
+    conservation_error: Float[Array, " voltage"]
+    discretization_error: Float[Array, " voltage"]
+    iterations: Int[Array, " voltage"]
+    slope: Float[Array, " voltage"]
+    """dI/dV, nS, from the solution's own derivative. Constant to differentiation: to differentiate a
+    conductance, use `pnp.conductance`."""
+    permeability: Float[Array, " ion"]
+    """1 / ∫ dx / (D A) from bath to bath, nm³/ns: permeability times area of a pore of this shape without
+    charges and energies, which `pnp.theory.ghk_current` needs to say what GHK would."""
+    nodes: int = eqx.field(static=True)
+    settings: Settings
+
+    @property
+    def ion_names(self) -> tuple[str, ...]:
+        """Names along the `ion` axis."""
+        return self.channel.ion_names
+
+    @property
+    def converged(self) -> Array:
+        """[voltage], True where there is a value."""
+        return self.status != Status.NOT_CONVERGED
+
+    def messages(self) -> list[str]:
+        """What the status of each voltage means and asks for."""
+        return [Status(int(s)).text for s in np.asarray(self.status)]
+
+    def reversal_potential(self) -> float:
+        """Voltage (mV) of zero current, solved for from the curve's crossing; NaN if it has none.
+
+        Of several crossings the one nearest 0 mV. To differentiate it, use `pnp.reversal_potential`.
+        """
+        voltage = _crossing(np.asarray(self.voltage), np.asarray(self.current))
+        for _ in range(_REVERSAL_STEPS):
+            if np.isnan(voltage):
+                break
+            current, slope = self._at(voltage)
+            step = current / slope
+            voltage -= step
+            if abs(step) < _REVERSAL_TOLERANCE:
+                return voltage
+        return float("nan")
+
+    def conductance(self, voltage: float = 0.0) -> float:
+        """Slope conductance dI/dV at `voltage` (mV), nS; NaN if that does not converge."""
+        return self._at(voltage)[1]
+
+    def _at(self, voltage: float) -> tuple[float, float]:
+        """Current (pA) and slope (nS) at one voltage, by the program compiled for the whole curve."""
+        again = _solve_curve(self.channel, jnp.full_like(self.voltage, voltage), self.nodes, self.settings)
+        return float(again.current[0]), float(again.slope[0])
+
+    def to_xarray(self):
+        """An `xarray.Dataset` with units, names and provenance."""
+        from pnp.results import curve_dataset
+
+        return curve_dataset(self)
+
+
+def solve(
+    channel: Channel,
+    voltage: ArrayLike,
+    *,
+    nodes: int = DEFAULT_NODES,
+    settings: Settings | None = None,
+    throw: bool = True,
+) -> Solution:
+    """The steady state of a channel at one voltage (mV, inside minus outside).
+
+    nodes: elements of the mesh (made even). throw: raise ConvergenceError if there is no answer;
+    otherwise, and always under `jit`, `grad` and `vmap`, the Solution is NaN and its status says why.
+    Differentiable in the channel and in the voltage, forward and reverse.
+
+    Raises ConvergenceError; ChannelError if the channel makes no sense; ValueError for bad arguments.
+    """
+    _check(channel, nodes)
+    voltage = jnp.asarray(voltage, float)
+    if voltage.ndim:
+        raise ValueError(f"solve takes one voltage, not {voltage.shape}; use pnp.iv_curve")
+    solution = _solve_one(channel, voltage, nodes, settings or Settings())
+    failed = solution.status == Status.NOT_CONVERGED
+    if throw and not isinstance(failed, jax.core.Tracer) and bool(failed):
+        raise ConvergenceError(
+            f"{channel.name} at {float(voltage):g} mV {Status.NOT_CONVERGED.text} "
+            f"({int(solution.iterations)} Newton steps were taken)"
+        )
+    return solution
+
+
+def iv_curve(
+    channel: Channel,
+    voltages: ArrayLike,
+    *,
+    nodes: int = DEFAULT_NODES,
+    settings: Settings | None = None,
+) -> IVCurve:
+    """Currents at many voltages (mV), solved as one batch.
+
+    Points that do not converge are NaN with status NOT_CONVERGED; nothing is raised for them.
+    Raises ChannelError and ValueError as `solve`.
+    """
+    _check(channel, nodes)
+    voltages = jnp.asarray(voltages, float)
+    if voltages.ndim != 1 or voltages.size == 0:
+        raise ValueError(f"voltages must be a list of numbers in mV, not of shape {voltages.shape}")
+    return _solve_curve(channel, voltages, nodes, settings or Settings())
+
+
+def reversal_potential(channel: Channel, *, guess: ArrayLike = 0.0, nodes: int = DEFAULT_NODES) -> Float[Array, ""]:
+    """Voltage (mV) at which the total current vanishes, to round-off; NaN if none is found.
+
+    A root of `solve(channel, V).current` by Newton's method from `guess` (mV); differentiable.
+    """
+    _check(channel, nodes)
+    return _reversal(channel, jnp.asarray(guess, float), nodes)
+
+
+def conductance(channel: Channel, voltage: ArrayLike = 0.0, *, nodes: int = DEFAULT_NODES) -> Float[Array, ""]:
+    """Slope conductance dI/dV (nS) at `voltage` (mV), the derivative of the solution itself."""
+    _check(channel, nodes)
+    return _slope(channel, jnp.asarray(voltage, float), nodes)[1]
+
+
+# --- the work --------------------------------------------------------------------------------
+
+
+@eqx.filter_jit
+def _solve_one(channel, voltage, nodes, settings):
+    levels = _levels(channel, nodes)
+    return _state(channel, levels, voltage, settings)
+
+
+@eqx.filter_jit
+def _solve_curve(channel, voltages, nodes, settings):
+    levels = _levels(channel, nodes)
+
+    def point(voltage):
+        def current(v):
+            solution = eqx.tree_at(lambda s: s.channel, _state(channel, levels, v, settings), None)
+            return solution.current, solution
+
+        _, slope, solution = jax.jvp(current, (voltage,), (jnp.ones_like(voltage),), has_aux=True)
+        return solution, slope
+
+    solutions, slope = jax.vmap(point)(voltages)
+    return IVCurve(
+        channel=channel,
+        voltage=voltages,
+        current=solutions.current,
+        ion_current=solutions.ion_current,
+        status=solutions.status,
+        conservation_error=solutions.conservation_error,
+        discretization_error=solutions.discretization_error,
+        iterations=solutions.iterations,
+        slope=jax.lax.stop_gradient(slope),
+        permeability=1 / (1 / levels.fine.elements.conductance).sum(0),
+        nodes=nodes,
+        settings=settings,
+    )
+
+
+@eqx.filter_jit
+def _slope(channel, voltage, nodes):
+    levels = _levels(channel, nodes)
+    current = lambda v: _state(channel, levels, v, Settings()).current
+    return jax.jvp(current, (voltage,), (jnp.ones_like(voltage),))
+
+
+@eqx.filter_jit
+def _reversal(channel, guess, nodes):
+    scale = jax.lax.stop_gradient(_slope(channel, guess, nodes)[1])
+    current = lambda v, ch: _solve_one(ch, v, nodes, Settings()).current / scale
+    root = optimistix.root_find(
+        current,
+        optimistix.Newton(rtol=1e-10, atol=1e-10),
+        guess,
+        args=channel,
+        max_steps=30,
+        throw=False,
+    )
+    return jnp.where(root.result == optimistix.RESULTS.successful, root.value, jnp.nan)
+
+
+class _Level(eqx.Module):
+    """One mesh's share of the problem that does not depend on the voltage."""
+
+    elements: Element
+    start: Start
+
+
+class _Levels(eqx.Module):
+    """Both meshes."""
+
+    x: Float[Array, " node"]
+    """Of the fine one, nm."""
+    coarse: _Level
+    fine: _Level
+    concentration: Float[Array, "2 ion"]
+    """In the baths, mM, none of them zero."""
+    ohmic: Float[Array, ""]
+    """Flux that 1 kT/e drives through the pore in linear response, mM nm³/ns."""
+
+
+def _levels(channel: Channel, nodes: int) -> _Levels:
+    mesh = make_mesh(channel, nodes)
+    elements = make_elements(channel, mesh)
+    bath = channel.bath_concentration
+    bath = jnp.maximum(bath, TRACE * bath.max())
+    start, ohmic = donnan_start(elements, channel.valence, bath)
+    coarse = _Level(coarsened(elements), jax.tree.map(lambda a: a[::2], start))
+    return _Levels(mesh.nodes, coarse, _Level(elements, start), bath, ohmic)
+
+
+def _state(channel, levels, voltage, settings) -> Solution:
+    """Solve on both levels, and say how far apart they are."""
+    coarse, fine = levels.coarse, levels.fine
+    valence = jnp.asarray(channel.valence)
+    unit = units.thermal_voltage(channel.temperature)
+    wanted = lambda level: Steady(level.elements, valence, levels.concentration, voltage / unit)
+    rough, rough_report = solve_root(wanted(coarse), coarse.start, None, settings)
+    problem, rough_problem = (wanted(level).at(jnp.ones(())) for level in (fine, coarse))
+    guess = prolonged(rough, rough_problem, problem)
+    unknowns, report = solve_root(wanted(fine), fine.start, guess, settings)
+
+    charge = units.CURRENT_PER_FLUX * valence
+    flux, along = _mean_flux(problem, unknowns)
+    current = flux @ charge
+    rough_current = _mean_flux(rough_problem, rough)[0] @ charge
+    size = jnp.maximum(jnp.abs(current), 1e-3 * units.CURRENT_PER_FLUX * levels.ohmic)
+    uneven = jnp.abs((along - flux) * charge).sum(1).max() / size
+    coarseness = jnp.abs(current - rough_current) / 3 / size
+    failed = report.status == Status.NOT_CONVERGED
+    valid = lambda value: jnp.where(failed, jnp.nan, value)
+    return Solution(
+        channel=channel,
+        voltage=voltage,
+        x=levels.x,
+        potential=valid(unknowns[:, 0] * unit),
+        concentration=valid(_node_concentrations(problem, unknowns)),
+        flux=valid(flux / units.MILLIMOLAR_PER_CHARGE_DENSITY),
+        ion_current=valid(flux * charge),
+        current=valid(current),
+        status=_status(report.status, rough_report.status, coarseness),
+        conservation_error=valid(jax.lax.stop_gradient(uneven)),
+        discretization_error=valid(jax.lax.stop_gradient(coarseness)),
+        iterations=report.iterations + rough_report.iterations,
+    )
+
+
+def _status(fine, coarse, coarseness):
+    """The verdict on a point from both meshes; an unknown error counts as too large."""
+    trusted = (coarse != Status.NOT_CONVERGED) & (coarseness <= COARSE_ERROR)
+    converged = jnp.where(trusted, jnp.maximum(fine, coarse), Status.MESH_TOO_COARSE)
+    return jnp.where(fine == Status.NOT_CONVERGED, Status.NOT_CONVERGED, converged)
+
+
+def _mean_flux(problem: Problem, unknowns):
+    """Flux of each ion, averaged over the elements, and along x; mM nm³/ns.
+
+    The flux is the same in every element but for round-off; weighting by resistance makes the mean
+    that of the pore, where the driving force is found, and not of the wide reservoirs.
+    """
+    along = fluxes(problem, unknowns)
+    weight = 1 / jax.lax.stop_gradient(problem.elements.conductance)
+    return (along * weight).sum(0) / weight.sum(0), along
+
+
+def _node_concentrations(problem: Problem, unknowns):
+    """mM at the nodes; seen from both sides and weighted by volume where mu_ex jumps."""
+    mu = (unknowns[:, 1:] + problem.reference)[:, None]
+    phi = unknowns[:, :1, None]
+    excess = by_node(problem.elements.excess, jnp.nan)
+    volume = by_node(problem.elements.volume, 0.0)[..., None]
+    c = concentration(phi, mu, problem.valence, jnp.where(jnp.isnan(excess), 0.0, excess))
+    return (c * volume).sum(1) / volume.sum(1)
+
+
+def _check(channel, nodes):
+    if not jax.config.jax_enable_x64:
+        raise RuntimeError(
+            "pnp computes in float64, but JAX's 64-bit mode was switched off after `import pnp`; "
+            'switch it on again with jax.config.update("jax_enable_x64", True)'
+        )
+    if not isinstance(channel, Channel):
+        raise TypeError(f"expected a pnp.Channel, not {type(channel).__name__}; pnp.load reads one from a file")
+    if isinstance(nodes, bool) or not isinstance(nodes, int | np.integer) or not 8 <= nodes <= 1_000_000:
+        raise ValueError(f"nodes must be a whole number from 8 to 1,000,000, not {nodes!r}")
+    channel.validate()
+
+
+def _crossing(voltage, current) -> float:
+    """Where a sampled curve crosses zero nearest 0 mV, by linear interpolation; NaN if nowhere."""
+    order = np.argsort(voltage)
+    v, i = voltage[order], current[order]
+    v, i = v[np.isfinite(i)], i[np.isfinite(i)]
+    zeros = list(v[i == 0.0])
+    left = np.flatnonzero(i[:-1] * i[1:] < 0)
+    zeros += list(v[left] - i[left] * (v[left + 1] - v[left]) / (i[left + 1] - i[left]))
+    return float(min(zeros, key=abs)) if zeros else float("nan")
