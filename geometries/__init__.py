@@ -1,0 +1,1 @@
+"""Ready-made channels, as data: one TOML file each, installed as `pnp.geometries`."""

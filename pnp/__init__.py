@@ -64,7 +64,29 @@ if TYPE_CHECKING:  # what the names below are, for editors and type checkers
     from pnp.steady import reversal_potential as reversal_potential
     from pnp.steady import solve as solve
 
-__all__ = sorted([*_HOME, *_MODULES])
+__all__ = [
+    "Channel",
+    "ChannelError",
+    "ChannelFileError",
+    "ConvergenceError",
+    "IVCurve",
+    "Ion",
+    "Settings",
+    "Solution",
+    "Status",
+    "channel",
+    "conductance",
+    "hole",
+    "iv_curve",
+    "load",
+    "plot",
+    "presets",
+    "read_hole",
+    "reversal_potential",
+    "solve",
+    "theory",
+    "units",
+]
 
 
 def __getattr__(name: str):

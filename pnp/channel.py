@@ -269,14 +269,9 @@ class Channel(eqx.Module):
 
     def with_baths(self, inside: Mapping | None = None, outside: Mapping | None = None) -> "Channel":
         """A copy with other bath concentrations (mM); ions not named keep theirs."""
-        new = {
-            "inside": {**self.inside, **(inside or {})},
-            "outside": {**self.outside, **(outside or {})},
-        }
-        copy = self
-        for side, bath in new.items():
-            bath = {k: jnp.asarray(v, float) for k, v in bath.items()}
-            copy = eqx.tree_at(lambda c, s=side: getattr(c, s), copy, bath)
+        arrays = lambda bath: {k: jnp.asarray(v, float) for k, v in bath.items()}
+        baths = ({**self.inside, **arrays(inside or {})}, {**self.outside, **arrays(outside or {})})
+        copy = eqx.tree_at(lambda c: (c.inside, c.outside), self, baths)
         copy.validate()
         return copy
 
@@ -319,12 +314,13 @@ def _problems(channel: Channel) -> list[str]:
     """Everything that keeps a channel with known numbers from being solved."""
     found = []
     known = ", ".join(channel.ion_names)
-    for where, keys in {
+    places: dict[str, Mapping[str, Any]] = {
         "inside": channel.inside,
         "outside": channel.outside,
         "pore.diffusivity": channel.pore.diffusivity,
         "pore.pmf": channel.pore.pmf,
-    }.items():
+    }
+    for where, keys in places.items():
         found += [f"{where}.{k}: no such ion (the ions are {known})" for k in keys if k not in channel.ions]
     for name, bath in (("inside", channel.inside), ("outside", channel.outside)):
         known_part = {k: float(v) for k, v in bath.items() if k in channel.ions}
@@ -339,17 +335,19 @@ def _problems(channel: Channel) -> list[str]:
     if not (np.isfinite([start, end]).all() and end > start):
         return [*found, f"pore: must have a positive length, not {end - start:g} nm"]
     x, sampled = _sampled(channel)
-    for name, values in sampled.items():
-        kind, _, ion = name.partition(".")
-        if kind in ("charge", "pmf"):
-            bad, rule = ~(np.abs(values) <= (300 if kind == "pmf" else np.inf)), "must stay within ±300 kT"
-            rule = rule if kind == "pmf" else "must be finite"
+    for name, sample in sampled.items():
+        values = np.asarray(sample)
+        kind = name.partition(".")[0]
+        if kind == "pmf":
+            sound, rule = np.abs(values) <= 300, "must stay within ±300 kT"
+        elif kind == "charge":
+            sound, rule = np.isfinite(values), "must be finite"
         else:
-            bad, rule = ~((values > 0) & np.isfinite(values)), "must be positive"
+            sound, rule = np.isfinite(values) & (values > 0), "must be positive"
         if kind == "diffusivity":
             rule += " (to keep an ion out, give it a pmf of some 40 kT)"
-        if bad.any():
-            at = int(np.argmax(bad))
+        if not sound.all():
+            at = int(np.argmin(sound))
             found.append(f"pore.{name}: {rule}, but is {values[at]:g} at x = {x[at]:.4g} nm")
     return found
 

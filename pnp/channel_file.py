@@ -24,7 +24,6 @@ from pnp.channel_schema import (
     PoreSection,
     ReservoirSection,
     RingSection,
-    Rows,
     WallSection,
     mistake,
     unknown_key,
@@ -180,7 +179,7 @@ def _validated(raw: dict, label: str, folder: Path | None) -> ChannelFile:
                 sound[key] = field.default
             continue
         try:
-            kind = Annotated[field.annotation, field]
+            kind: Any = Annotated[field.annotation, field]  # type: ignore[name-defined]
             sound[key] = TypeAdapter(kind).validate_python(raw[key], context=context)
         except ValidationError as error:
             mistakes += [mistake(key, e, raw[key]) for e in error.errors()]
@@ -271,14 +270,14 @@ def _ion(name: str, section: IonSection | None) -> Ion:
     return Ion(**{**base, **given})
 
 
-def _as_profile(value: float | Rows) -> Profile:
+def _as_profile(value: Any) -> Profile:
     if isinstance(value, float):
         return Constant(value)
     x, y = np.array(value).T
     return Table(x, y)
 
 
-def _pore(section: PoreSection) -> Pore:
+def _pore(section: Any) -> Pore:
     length = section.total_length
     charges = tuple(_charge(c, length) for c in section.charge)
     if not section.segment:

@@ -1,4 +1,4 @@
-# mypy: disable-error-code="valid-type"
+# mypy: disable-error-code="valid-type, misc"
 """What a channel file may hold: one pydantic model per section, and what to say of each mistake."""
 
 import difflib
@@ -216,7 +216,7 @@ class PoreSection(_Section):
         """nm."""
         if self.segment:
             return sum(s.length for s in self.segment)
-        return self.radius[-1][0] if isinstance(self.radius, list) else self.length
+        return self.radius[-1][0] if isinstance(self.radius, list) else self.length or 0.0
 
 
 class ReservoirSection(_Section):
@@ -306,7 +306,7 @@ def _reason(error: Any, keys: list[str] | None = None) -> str:
 def _known_keys(location: tuple, keys: list[str]) -> list[str]:
     if "charge" in keys:
         tag = next((p for p in location if p in ("ring", "segment", "wall")), "ring")
-        model: type[BaseModel] = {"ring": RingSection, "segment": SegmentSection, "wall": WallSection}[tag]
+        model: Any = {"ring": RingSection, "segment": SegmentSection, "wall": WallSection}[tag]
     elif "segment" in keys:
         model = PoreSegment
     else:

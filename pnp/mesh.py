@@ -141,8 +141,9 @@ def _density(channel: Channel, x: Float[Array, "stretch sample"]) -> Float[Array
     distance = jnp.abs(x[..., None] - features[:, 0])
     near = 1 / (_LAYER * features[:, 1] + _GROWTH * distance)
     in_pore = (x > channel.pore.start) & (x < channel.pore.end)
-    change = [jnp.gradient(jnp.log(f), axis=1) for f in (area, permittivity, screening)]
-    steepness = sum(map(jnp.abs, change)) / jnp.maximum(jnp.gradient(x, axis=1), 1e-300)
+    logarithms = jnp.log(jnp.stack([area, permittivity, screening]))
+    change = jnp.abs(jnp.diff(logarithms, axis=2, append=logarithms[..., -1:])).sum(0)
+    steepness = change / jnp.maximum(jnp.diff(x, axis=1, append=jnp.inf), 1e-300)  # a stretch may be empty
     return near.max(-1) + jnp.where(in_pore, _PORE / length + _SHAPE * steepness, 0.0)
 
 

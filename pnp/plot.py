@@ -1,5 +1,7 @@
 """Pictures of results. Every function draws on the axes it is given, or on new ones, and returns them."""
 
+from typing import Any
+
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
@@ -16,7 +18,7 @@ _TOTAL = "#1a1a1a"
 _IONS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6d31", "#7570b3"]
 _GUIDE = "#8a8a8a"
 _MEMBRANE = "#d9d2c5"
-_STYLE = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False}
+_STYLE: Any = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False}
 
 
 def plot_iv(iv: IVCurve, ax: Axes | None = None) -> Axes:
@@ -31,9 +33,10 @@ def plot_iv(iv: IVCurve, ax: Axes | None = None) -> Axes:
         v = voltage[order]
         if len(iv.ion_names) > 1:
             for k, name in enumerate(iv.ion_names):
-                ax.plot(v, np.asarray(iv.ion_current)[order, k], color=_color(k), lw=1.3, label=_pretty(name))
+                ax.plot(v, np.asarray(iv.ion_current)[order, k], color=_color(k), lw=1.4, label=_pretty(name), zorder=3)
+        # Wide and below the ions: where one of them carries all the current, both are seen.
         marker = "o" if v.size < 3 else None
-        ax.plot(v, np.asarray(iv.current)[order], color=_TOTAL, lw=2.2, marker=marker, label="total", zorder=3)
+        ax.plot(v, np.asarray(iv.current)[order], color=_TOTAL, lw=3.2, marker=marker, label="total", zorder=2)
         guide = _ghk(iv, v)
         ax.plot(v, guide, color=_GUIDE, lw=1.2, ls=(0, (5, 3)), label="GHK, same shape, no charge", zorder=1)
         _axes_through_origin(ax)
@@ -92,7 +95,7 @@ def _draw_concentrations(ax, x, values, solution):
     else:
         ax.set_ylim(bottom=0, top=1.08 * largest)
     ax.set_ylabel("concentration (mM)")
-    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=9)
+    ax.legend(loc="best", fontsize=9)
 
 
 def _draw_silhouette(figure, ax, channel: Channel, left, right):
@@ -107,7 +110,7 @@ def _draw_silhouette(figure, ax, channel: Channel, left, right):
     if largest > 0:
         mesh = ax.pcolormesh(
             x,
-            [-top, top],
+            [-0.98 * top, 0.98 * top],
             np.stack([density, density]),
             cmap="RdBu",
             norm=TwoSlopeNorm(0.0, -largest, largest),
@@ -134,7 +137,18 @@ def _ghk(iv: IVCurve, voltage):
 
 
 def _mark_reversal(ax, iv: IVCurve):
-    reversal = float(iv.reversal_potential())
+    """The reversal potential on the axis, and each ion's Nernst potential where the baths differ."""
+    inside, outside = np.asarray(iv.channel.bath_concentration)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        nernst = np.asarray(theory.nernst(inside, outside, iv.channel.valence, iv.channel.temperature))
+    low, high = float(iv.voltage.min()), float(iv.voltage.max())
+    labelled = False
+    for k, potential in enumerate(nernst):
+        if np.isfinite(potential) and low <= potential <= high and not np.isclose(inside[k], outside[k]):
+            label = None if labelled else "Nernst potential of the ion"
+            ax.plot([potential], [0], "v", color=_color(k), ms=8, mec="white", mew=0.8, zorder=6, label=label)
+            labelled = True
+    reversal = iv.reversal_potential()
     if not np.isfinite(reversal):
         return
     ax.plot([reversal], [0], "o", ms=7, mfc="white", mec=_TOTAL, mew=1.6, zorder=5)
@@ -162,9 +176,11 @@ def _axes_through_origin(ax):
         axis.set_major_formatter(lambda value, _: "" if value == 0 else f"{value:g}".replace("-", "−"))
         for label in axis.get_ticklabels():
             label.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.6})
-    ax.set_xlabel("voltage (mV)", loc="right")
+    ax.annotate(
+        "voltage (mV)", (1, 0), xycoords=("axes fraction", "data"), xytext=(0, -20),
+        textcoords="offset points", ha="right", va="top",
+    )  # fmt: skip
     ax.set_ylabel("current (pA)", loc="top", rotation=0, labelpad=2)
-    ax.xaxis.set_label_coords(1.0, -0.03)
     ax.yaxis.set_label_coords(0.5, 1.02)
     ax.yaxis.label.set_horizontalalignment("center")
 

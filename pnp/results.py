@@ -3,13 +3,13 @@
 import csv
 import io
 import json
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-import pnp
 from pnp.atomic import write_whole
 from pnp.newton import Status
 from pnp.steady import IVCurve, Solution
@@ -128,7 +128,7 @@ def _dataset(data: dict, coordinates: dict, channel) -> xr.Dataset:
         {name: variable(entry) for name, entry in coordinates.items()},
         {
             "title": f"{channel.name}: Poisson–Nernst–Planck, steady state",
-            "source": f"pnp {pnp.__version__}",
+            "source": f"pnp {version('pnp')}",
             "channel": channel.name,
             "resolved_channel": channel.source,
             "temperature_K": float(channel.temperature),

@@ -2,12 +2,13 @@
 
 import jax
 import jax.numpy as jnp
-import optimistix
 from jaxtyping import Array
 
 from pnp.assembly import Problem
 from pnp.laws import Element, concentration
 from pnp.newton import Start
+
+_HALVINGS = 16  # of some 120 kT/e: a thousandth is enough to begin with
 
 
 def donnan_start(elements: Element, valence, bath) -> tuple[Start, Array]:
@@ -39,19 +40,22 @@ def _fall(resistance):
 
 
 def _donnan(mixed, excess, fixed, valence):
-    """phi (kT/e) at which Σ z c exp(−z phi − mu_ex) + rho = 0; one point, to a start's accuracy."""
-    balance = lambda phi, _: (valence * concentration(phi, jnp.log(mixed), valence, excess)).sum() + fixed
+    """phi (kT/e) at which Σ z c exp(−z phi − mu_ex) + rho = 0 at one node, to a start's accuracy.
+
+    The sum falls with phi, so halving an interval cannot fail. (Not optimistix.Bisection: its check of
+    the interval is a host callback, which keeps compiled programs out of JAX's cache.)
+    """
+    log_mixed = jnp.log(mixed)
+
+    def halve(_, interval):
+        low, high = interval
+        middle = (low + high) / 2
+        positive = valence @ concentration(middle, log_mixed, valence, excess) + fixed > 0
+        return jnp.where(positive, middle, low), jnp.where(positive, high, middle)
+
     bound = 60.0 + jnp.max(jnp.abs(excess))
-    bisection = optimistix.Bisection(rtol=1e-3, atol=1e-3)
-    root = optimistix.root_find(
-        balance,
-        bisection,
-        jnp.zeros(()),
-        options={"lower": -bound, "upper": bound},
-        max_steps=64,
-        throw=False,
-    )
-    return root.value
+    low, high = jax.lax.fori_loop(0, _HALVINGS, halve, (-bound, bound))
+    return (low + high) / 2
 
 
 def prolonged(rough, coarse: Problem, fine: Problem):

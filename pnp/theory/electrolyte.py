@@ -7,14 +7,14 @@ from pnp import units
 
 
 def debye_length(
-    concentration: Float[Array, "... ion"],
-    valence: Float[Array, " ion"],
+    concentration: ArrayLike,
+    valence: ArrayLike,
     permittivity: ArrayLike,
     temperature: ArrayLike = units.ROOM_TEMPERATURE,
 ) -> Float[Array, "..."]:
     """Screening length, nm: λ = √(ε₀ ε k T / (e F Σ z² c)).
 
-    concentration: mM; permittivity: relative; temperature: K. Infinite without ions.
+    concentration: [..., ion] in mM; valence: [ion]; permittivity: relative; temperature: K. Infinite without ions.
     Debye & Hückel (1923, Phys. Z. 24:185).
     """
     screening = (jnp.asarray(concentration) * jnp.asarray(valence) ** 2).sum(-1)

@@ -11,13 +11,13 @@ from pnp import units
 _SERIES_BELOW = 1e-2  # |x| where the series reaches the last bit of float64
 
 
-def bernoulli(x: ArrayLike) -> Float[Array, "..."]:
+def bernoulli(x):
     """B(x) = x / (exp(x) − 1), accurate to round-off for every x, and so are its derivatives.
 
     B(0) = 1, B(x) → −x for x → −∞ and → 0 for x → +∞. Below |x| = 0.01 it is the series
     1 − x/2 + x²/12 − x⁴/720 + x⁶/30240 (Abramowitz & Stegun 23.1.1).
     """
-    x = jnp.asarray(x, float)
+    x = jnp.asarray(x, dtype=float)
     small = jnp.abs(x) < _SERIES_BELOW
     safe = jnp.where(small, 1.0, x)  # keeps 0/0 out of the branch that is not taken, for gradients
     near = jnp.where(small, x, 0.0)
