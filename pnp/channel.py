@@ -124,13 +124,13 @@ class Channel(eqx.Module):
 
         Raises ChannelError with every problem found, such as a bath that is not neutral.
         """
-        self.ions = dict(ions)
+        self.ions = _as_arrays(dict(ions))
         self.ion_names = tuple(ions)
-        self.pore = pore
+        self.pore = _as_arrays(pore)
         self.inside = {k: jnp.asarray(v, float) for k, v in inside.items()}
         self.outside = {k: jnp.asarray(v, float) for k, v in outside.items()}
         self.temperature = jnp.asarray(temperature, float)
-        self.reservoirs = reservoirs
+        self.reservoirs = _as_arrays(reservoirs)
         self.bath_permittivity = jnp.asarray(bath_permittivity, float)
         self.name, self.source = name, source
         self.validate()
@@ -248,13 +248,18 @@ class Channel(eqx.Module):
         return jnp.stack([zero if p is None else self._pick(x, p(x), 0.0) for p in own], -1)
 
     def breakpoints(self) -> Float[Array, " point"]:
-        """Where properties jump, with the mouths and both ends of the domain: sorted, nm."""
+        """Where properties or their slopes jump, the mouths and both ends of the domain: sorted, nm.
+
+        Points that differ by rounding alone count as one, repeated.
+        """
         first, last = self.domain
-        inner = [j for p in self.pore.profiles() for j in p.jumps()]
-        inner += [j for c in self.pore.charge for j in c.jumps()]
+        inner = [j for p in self.pore.profiles() for j in p.breakpoints()]
+        inner += [j for c in self.pore.charge for j in c.breakpoints()]
         mouths = [self.pore.start, self.pore.end]
         points = jnp.stack([jnp.asarray(p, float) for p in [first, *mouths, *inner, last]])
-        return jnp.sort(jnp.clip(points, first, last))
+        points = jnp.sort(jnp.clip(points, first, last))
+        distinct = jnp.diff(points, prepend=-jnp.inf) > 1e-9 * (self.pore.end - self.pore.start)
+        return points[jax.lax.cummax(jnp.where(distinct, jnp.arange(points.size), 0))]
 
     def scales(self) -> Float[Array, "feature 2"]:
         """(position, length) of smooth charge features, nm."""
@@ -308,6 +313,12 @@ class Channel(eqx.Module):
         problems = _problems(self)
         if problems:
             raise ChannelError("; ".join(problems))
+
+
+def _as_arrays(tree):
+    """Every number as a float64 array, so that all of them are differentiated and none is compiled in."""
+    number = lambda leaf: isinstance(leaf, int | float | np.number | np.ndarray)
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf, float) if number(leaf) else leaf, tree)
 
 
 def _problems(channel: Channel) -> list[str]:

@@ -64,7 +64,8 @@ def load(
 
     Raises ChannelFileError with every mistake and its path in the file.
     """
-    return build(read(source, overrides=overrides, pore_profile=pore_profile, frame=frame, offset=offset))
+    file = read(source, overrides=overrides, pore_profile=pore_profile, frame=frame, offset=offset)
+    return build(file, str(source))
 
 
 def read(
@@ -83,6 +84,8 @@ def read(
         raise ChannelFileError(label, [f"not valid TOML: {error}"]) from None
     except RecursionError:
         raise ChannelFileError(label, ["not valid TOML: nested too deeply"]) from None
+    except ValueError:  # Python's own limit
+        raise ChannelFileError(label, ["holds a number of thousands of digits"]) from None
     for path, value in (overrides or {}).items():
         try:
             _override(raw, path, value)
@@ -93,8 +96,8 @@ def read(
     return _validated(raw, label, folder)
 
 
-def build(file: ChannelFile) -> Channel:
-    """The Channel a checked file describes. Raises ChannelFileError if its numbers do not fit."""
+def build(file: ChannelFile, source: str = "") -> Channel:
+    """The Channel a checked file describes. Raises ChannelFileError, naming `source`, if its numbers do not fit."""
     try:
         return Channel(
             ions={name: _ion(name, file.ions.get(name)) for name in _ion_names(file.inside, file.outside)},
@@ -108,7 +111,7 @@ def build(file: ChannelFile) -> Channel:
             source=file.model_dump_json(exclude_defaults=True),
         )
     except ChannelError as error:
-        raise ChannelFileError(file.name, str(error).split("; ")) from None
+        raise ChannelFileError(source or file.name, str(error).split("; ")) from None
 
 
 def _text(source: str | Path) -> tuple[str, str, Path | None]:
@@ -138,9 +141,9 @@ def _override(raw: dict, path: str, value: Any) -> None:
     for depth, key in enumerate(keys):
         last = depth == len(keys) - 1
         if isinstance(place, list):
-            if not key.isdigit() or int(key) >= len(place):
+            if not key.isdecimal() or int(key) >= len(place):
                 where = ".".join(keys[:depth])
-                raise ValueError(f"{where} has {len(place)} entries, so expected a number below that, not '{key}'")
+                raise ValueError(f"{where} has no entry '{key}'; it has {len(place)}, counted from 0")
             index: Any = int(key)
         elif isinstance(place, dict):
             index = key
@@ -203,13 +206,14 @@ def _across(sound: Mapping[str, Any]) -> list[str]:
         return [f"inside, outside: at most {MAX_IONS} ions, not {len(names)}"]
     if declared is not None:
         for name in names:
-            mistakes += _undeclared(name, declared.get(name))
+            side = next(side for side, bath in baths.items() if name in bath)
+            mistakes += _undeclared(name, declared.get(name), side)
         if len(baths) == 2:
             mistakes += [
                 f"ions.{n}: is in neither bath; give it a concentration, or 0" for n in declared if n not in names
             ]
         for side, bath in baths.items():
-            if all(not _undeclared(n, declared.get(n)) for n in bath):
+            if all(not _undeclared(n, declared.get(n), side) for n in bath):
                 valence = {n: _ion(n, declared.get(n)).valence for n in bath}
                 problem = bath_problem(bath, valence)
                 mistakes += [f"{side}: {problem}"] if problem else []
@@ -217,19 +221,23 @@ def _across(sound: Mapping[str, Any]) -> list[str]:
     if pore is not None:
         mistakes += _misplaced(pore)
         if len(baths) == 2:
-            mistakes += [f"{where}: {unknown_key(n, names)}" for where, n in _ions_named(pore) if n not in names]
+            mistakes += [f"{where}: {unknown_key(n, names, 'ion')}" for where, n in _ions_named(pore) if n not in names]
     return mistakes
 
 
-def _undeclared(name: str, section: IonSection | None) -> list[str]:
+def _undeclared(name: str, section: IonSection | None, side: str) -> list[str]:
     if name in BUILT_IN:
         return []
     missing = [k for k in ("valence", "diffusivity") if section is None or getattr(section, k) is None]
     if not missing:
         return []
-    near = difflib.get_close_matches(name, BUILT_IN, n=1, cutoff=0.4)
+    near = difflib.get_close_matches(name, BUILT_IN, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]}? Otherwise " if near else ""
-    return [f"ions.{name}: is not built in ({', '.join(BUILT_IN)}); {hint}give its {' and '.join(missing)}"]
+    path = f"{side if section is None else 'ions'}.{name}"
+    return [
+        f"{path}: is not a built-in ion ({', '.join(BUILT_IN)}); {hint}give its {' and '.join(missing)} "
+        f"under [ions.{name}]"
+    ]
 
 
 def _misplaced(pore: PoreSection) -> list[str]:
@@ -239,10 +247,10 @@ def _misplaced(pore: PoreSection) -> list[str]:
             at = getattr(charge, key, None)
             if at is not None and not -1e-9 <= at <= length + 1e-9:
                 mistakes.append(f"pore.charge.{i}.{key}: {at:g} nm is outside the pore (0 to {length:g} nm)")
-        if isinstance(charge, WallSection) and not (charge.start or 0.0) < (
-            length if charge.end is None else charge.end
-        ):
-            mistakes.append(f"pore.charge.{i}: end must lie after start")
+        if isinstance(charge, WallSection):
+            start, end = charge.start or 0.0, length if charge.end is None else charge.end
+            if end <= start:
+                mistakes.append(f"pore.charge.{i}.end: {end:g} nm must lie after start, {start:g} nm")
     return mistakes
 
 

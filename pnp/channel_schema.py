@@ -26,6 +26,14 @@ MAX_IONS = 16
 MAX_CHARGES = 1000
 
 
+class _BelowError(ValueError):
+    """A mistake at a key below the section that found it."""
+
+    def __init__(self, *keys: str | int, reason: str):
+        super().__init__(reason)
+        self.keys = keys
+
+
 def _quantity(kind: q.Kind, *, positive: bool = False, least: float | None = None):
     def parse(value: Any, info: ValidationInfo) -> float:
         number = q.parse_quantity(value, kind, _temperature(info))
@@ -52,7 +60,7 @@ def _profile(kind: q.Kind, *, positive: bool = False):
 
     def parse(value: Any, info: ValidationInfo) -> float | Rows:
         if not isinstance(value, list):
-            return _checked(one, value, info, "")
+            return _checked(one, value, info)
         if len(value) > MAX_ROWS:
             raise ValueError(f"a table may have at most {MAX_ROWS} rows, not {len(value)}")
         if len(value) < 2:
@@ -73,14 +81,12 @@ def _profile(kind: q.Kind, *, positive: bool = False):
     return Annotated[float | Rows, BeforeValidator(parse)]
 
 
-def _checked(adapter: TypeAdapter, value: Any, info: ValidationInfo, where: str) -> Any:
+def _checked(adapter: TypeAdapter, value: Any, info: ValidationInfo, where: str = "") -> Any:
     """`value` through another validator, whose first complaint becomes this one's."""
     try:
         return adapter.validate_python(value, context=info.context)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        raise ValueError(where + (f"{key}: " if key else "") + _reason(first)) from None
+        raise ValueError(where + _reason(error.errors()[0])) from None
 
 
 class _Section(BaseModel):
@@ -91,7 +97,7 @@ class HoleTable(_Section):
     """`radius = {hole = "file"}`: a radius profile read from HOLE's output."""
 
     hole: str
-    frame: Annotated[int, Field(ge=1)] = 1
+    frame: Annotated[int, Field(ge=1, strict=True)] = 1
     offset: _quantity(q.LENGTH) = 0.0
 
 
@@ -100,8 +106,12 @@ _RADII = TypeAdapter(_profile(q.LENGTH, positive=True))
 
 def _radius(value: Any, info: ValidationInfo) -> Any:
     if not isinstance(value, dict):
-        return _checked(_RADII, value, info, "")
-    table = _checked(TypeAdapter(HoleTable), value, info, "")
+        return _checked(_RADII, value, info)
+    try:
+        table = HoleTable.model_validate(value, context=info.context)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise _BelowError(*first["loc"], reason=_reason(first, ["HoleTable"])) from None
     folder = (info.context or {}).get("folder")
     if folder is None:
         raise ValueError("a HOLE file can only be named in a file on disk or by --pore-profile")
@@ -150,7 +160,7 @@ class SegmentSection(_Section):
         if (self.amount is None) == (self.density is None):
             raise ValueError("give either amount (e) or density (M)")
         if self.end <= self.start:
-            raise ValueError(f"end ({self.end:g} nm) must lie after start ({self.start:g} nm)")
+            raise _BelowError("end", reason=f"{self.end:g} nm must lie after start, {self.start:g} nm")
         return self
 
 
@@ -195,20 +205,22 @@ class PoreSection(_Section):
             given = {"length", "radius", "permittivity", "diffusivity", "pmf"} & self.model_fields_set
             if given:
                 raise ValueError(f"a pore made of segments cannot also have {', '.join(sorted(given))}")
-            for name in {n for s in self.segment for n in s.diffusivity}:
+            for name in dict.fromkeys(n for s in self.segment for n in s.diffusivity):
                 lacking = [i for i, s in enumerate(self.segment) if name not in s.diffusivity]
                 if lacking:
-                    raise ValueError(f"segment.{lacking[0]}.diffusivity.{name} is missing: give it in all or none")
+                    reason = "is missing: give it in all segments or in none"
+                    raise _BelowError("segment", lacking[0], "diffusivity", name, reason=reason)
         elif self.radius is None:
-            raise ValueError('radius is missing: give a number (nm), a table [[x, r], …], or {hole = "file"}')
+            raise _BelowError("radius", reason='is missing: a number (nm), a table [[x, r], …], or {hole = "file"}')
         elif isinstance(self.radius, float) and self.length is None:
-            raise ValueError("length is missing: a constant radius needs it (nm)")
+            raise _BelowError("length", reason="is missing: a constant radius needs it (nm)")
         elif isinstance(self.radius, list) and self.length is not None:
-            raise ValueError("length is already given by the radius table; leave it out")
+            raise _BelowError("length", reason="is already given by the radius table; leave it out")
         elif isinstance(self.radius, list) and self.radius[0][0] != 0.0:
-            raise ValueError(f"the radius table must start at x = 0, the inside mouth, not {self.radius[0][0]:g} nm")
+            first = self.radius[0][0]
+            raise _BelowError("radius", reason=f"the table must start at x = 0, the inside mouth, not {first:g} nm")
         elif isinstance(self.radius, list) and self.radius[-1][0] <= 0.0:
-            raise ValueError("the radius table must cover a positive length")
+            raise _BelowError("radius", reason="the table must cover a positive length")
         return self
 
     @property
@@ -268,7 +280,12 @@ def mistake(section: str, error: Any, error_input: Any) -> str:
             continue
         keys.append(str(part))
         place = place[part] if isinstance(place, dict | list) and _has(place, part) else None
-    return f"{'.'.join(keys)}: {_reason(error, keys)}"
+    reason = _reason(error, keys)
+    if error["type"].startswith("union_tag"):
+        keys.append("kind")
+    elif isinstance(at := error.get("ctx", {}).get("error"), _BelowError):
+        keys += map(str, at.keys)
+    return f"{'.'.join(keys)}: {reason}"
 
 
 def _has(place: Any, key: Any) -> bool:
@@ -286,6 +303,16 @@ _SECTIONS = {
 }
 
 
+_EXPECTED = {
+    "dict_type": "a table of key = value",
+    "model_type": "a table of key = value",
+    "model_attributes_type": "a table of key = value",
+    "list_type": "a list of tables, each headed [[{}]]",
+    "string_type": "text in quotes",
+    "int_type": "a whole number",
+}
+
+
 def _reason(error: Any, keys: list[str] | None = None) -> str:
     kind, given = error["type"], error.get("input")
     if kind == "value_error":
@@ -295,12 +322,14 @@ def _reason(error: Any, keys: list[str] | None = None) -> str:
     if kind == "missing":
         return "is missing"
     if kind == "union_tag_invalid":
-        return f"kind must be {error['ctx']['expected_tags']}, not '{error['ctx']['tag']}'"
+        return f"must be one of {error['ctx']['expected_tags']}, not '{error['ctx']['tag']}'"
     if kind == "union_tag_not_found":
-        return "kind is missing: one of 'ring', 'segment', 'wall'"
-    if kind in ("dict_type", "model_type", "model_attributes_type"):
-        return f"expected a table of key = value, not {q._shown(given)}"
-    return f"{error['msg'][0].lower()}{error['msg'][1:]}, not {q._shown(given)}"
+        return "is missing: one of 'ring', 'segment', 'wall'"
+    if kind == "too_long":
+        return f"may hold at most {error['ctx']['max_length']} entries, not {len(given)}"
+    if kind in _EXPECTED:
+        return f"expected {_EXPECTED[kind].format('.'.join(keys or []))}, not {q._shown(given)}"
+    return f"{error['msg'].replace('Input should', 'must')}, not {q._shown(given)}"
 
 
 def _known_keys(location: tuple, keys: list[str]) -> list[str]:
@@ -314,7 +343,7 @@ def _known_keys(location: tuple, keys: list[str]) -> list[str]:
     return list(model.model_fields)
 
 
-def unknown_key(key: str, known: list[str]) -> str:
+def unknown_key(key: str, known: list[str], what: str = "key") -> str:
     """What to say of a key that is not known: the nearest one that is, and all of them."""
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
-    return f"unknown key; {f'did you mean {near[0]}? ' if near else ''}known are {', '.join(known)}"
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    return f"unknown {what}; {f'did you mean {near[0]}? ' if near else ''}known are {', '.join(known)}"

@@ -18,7 +18,7 @@ class Charge(eqx.Module):
         """e/nm at positions x (nm), where the cross-section is `area` (nm²)."""
         raise NotImplementedError
 
-    def jumps(self) -> list[Any]:
+    def breakpoints(self) -> list[Any]:
         """Positions of sharp edges."""
         return []
 
@@ -59,7 +59,7 @@ class Segment(Charge):
     def line_density(self, x, area):
         return self.amount / (self.end - self.start) * _window(x, self)
 
-    def jumps(self):
+    def breakpoints(self):
         return [self.start, self.end] if self.sharp else []
 
     def scales(self):
@@ -79,8 +79,8 @@ class VolumeCharge(Charge):
         per_nm3 = 1e3 * self.density(x) / units.MILLIMOLAR_PER_CHARGE_DENSITY
         return per_nm3 * area * _window(x, self)
 
-    def jumps(self):
-        return self.density.jumps() + ([self.start, self.end] if self.sharp else [])
+    def breakpoints(self):
+        return self.density.breakpoints() + ([self.start, self.end] if self.sharp else [])
 
     def scales(self):
         return [] if self.sharp else [(self.start, self.edge), (self.end, self.edge)]
@@ -102,7 +102,7 @@ class WallCharge(Charge):
         inside = (x > self.start) & (x < self.end)
         return jnp.where(inside, 2 * jnp.sqrt(jnp.pi * area) * per_nm2, 0.0)
 
-    def jumps(self):
+    def breakpoints(self):
         return [self.start, self.end]
 
 
@@ -122,8 +122,8 @@ class ReflectedCharge(Charge):
     def line_density(self, x, area):
         return self.charge.line_density(-x, area)
 
-    def jumps(self):
-        return [-j for j in self.charge.jumps()]
+    def breakpoints(self):
+        return [-j for j in self.charge.breakpoints()]
 
     def scales(self):
         return [(-position, length) for position, length in self.charge.scales()]

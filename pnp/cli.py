@@ -90,7 +90,8 @@ def init(
     text = files("pnp").joinpath("template.toml").read_text("utf-8")
     with _files_checked():
         write_whole(file, lambda to: to.write_text(text, "utf-8"))
-    stderr.print(f"Wrote {file}. Next: pnp check {file}", highlight=False, markup=False)
+    _wrote(file)
+    stderr.print(f"Next: pnp check {file}", highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -152,10 +153,10 @@ def iv(
     with _files_checked():
         if output:
             results.write_curve(curve, output)
-            stderr.print(f"Wrote {output}", highlight=False, markup=False)
+            _wrote(output)
         if plot:
             _save(plot, lambda plotting: plotting.plot_iv(curve).figure)
-            stderr.print(f"Wrote {plot}", highlight=False, markup=False)
+            _wrote(plot)
     _warn_of_points(curve)
     if output_format is Format.table and file.validity:
         stderr.print(f"Validity: {file.validity}", style="dim", highlight=False, markup=False)
@@ -200,10 +201,10 @@ def profile(
     with _files_checked():
         if output:
             write_whole(output, lambda to: solution.to_xarray().to_netcdf(to, engine="h5netcdf"))
-            stderr.print(f"Wrote {output}", highlight=False, markup=False)
+            _wrote(output)
         if plot:
             _save(plot, lambda plotting: plotting.plot_profile(solution))
-            stderr.print(f"Wrote {plot}", highlight=False, markup=False)
+            _wrote(plot)
 
 
 @app.command()
@@ -256,7 +257,7 @@ def _load(name: str, changes: list[str] | None, hole: Path | None, frame: int, o
         overrides = dict(_assignment(text) for text in changes or [])
         nm = quantity.parse_quantity(_number(offset), quantity.LENGTH)
         file = channel_file.read(name, overrides=overrides, pore_profile=hole, frame=frame, offset=nm)
-        return channel_file.build(file), file
+        return channel_file.build(file, name), file
     except ValueError as error:
         _fail(str(error))
 
@@ -292,14 +293,14 @@ def _voltages(text: str):
             first, last, count = text.split(":")
             if not 1 <= int(count) <= 100_000:
                 _fail(f"--voltages: the count must be from 1 to 100000, not {count}")
-            at = np.linspace(float(first), float(last), int(count))
+            ends = [float(first), float(last)]
         else:
-            at = np.array([float(part) for part in text.split(",")])
+            ends = [float(part) for part in text.split(",")]
     except ValueError:
         _fail(wrong)
-    if not np.all(np.isfinite(at)) or np.abs(at).max() > 1e5:
-        _fail(f"--voltages: values must be finite and below 1e5 mV; not '{text}'")
-    return at
+    if not all(abs(v) <= 1e5 for v in ends):
+        _fail(f"--voltages: values must be finite and not beyond 1e5 mV; not '{text}'")
+    return np.linspace(ends[0], ends[1], int(count)) if ":" in text else np.array(ends)
 
 
 def _suffix(path: Path | None, known: tuple[str, ...], option: str) -> None:
@@ -360,6 +361,7 @@ def _computed(channel: "Channel", at, nodes: int) -> tuple["IVCurve", bool]:
         curve.voltage,
         curve.current,
         curve.ion_current,
+        curve.extrapolated_current,
         curve.status,
         curve.conservation_error,
         curve.discretization_error,
@@ -492,6 +494,10 @@ def _status_text(status) -> str:
     from pnp.newton import Status
 
     return Status(int(status)).text
+
+
+def _wrote(path: Path) -> None:
+    stderr.print(f"Wrote {path}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _warn(warnings: list[str]) -> None:

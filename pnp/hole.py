@@ -52,7 +52,7 @@ def read_hole(path: str | Path, *, frame: int = 1, offset: float = 0.0) -> tuple
     if np.any(np.diff(x) <= 0):
         at = int(np.argmax(np.diff(x) <= 0)) + 1
         raise HoleError(f"{path}, line {lines[at]}: the coordinate does not increase")
-    if np.any(radius + offset <= 0):
+    if not np.all(radius + offset > 0):
         at = int(np.argmin(radius))
         raise HoleError(
             f"{path}, line {lines[at]}: the radius {radius[at]:.4g} nm with the offset {offset:g} nm is not "

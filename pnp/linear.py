@@ -81,17 +81,42 @@ def solve(factors: Factors, rhs: Float[Array, "node row"]) -> Float[Array, "node
         z = _apply(_rows(inverse, m), _subtract(b, _apply(_rows(lower, m), z)))
         return z, z
 
+    zero = [jnp.zeros_like(rhs[0, 0])] * m
+    right = [rhs[:, i] for i in range(m)]
+    streams = (_streams(factors.matrix.lower), _streams(factors.inverse_pivot), right)
+    _, z = jax.lax.scan(down, zero, streams)
+    return _back_substituted((_streams(factors.eliminated), z), m)
+
+
+def eliminate(matrix: BlockTridiagonal, rhs: Float[Array, "node row"]) -> Float[Array, "node column"]:
+    """`solve(factor(matrix), rhs)` in one sweep less, for a matrix that is used once and forgotten."""
+    m = rhs.shape[-1]
+
+    def down(carry, node):
+        eliminated, z = carry
+        lower, diagonal, upper = (_rows(block, m) for block in node[0])
+        inverse = _inverse(_minus(diagonal, _product(lower, eliminated)))
+        z = _apply(inverse, _subtract(node[1], _apply(lower, z)))
+        eliminated = _product(inverse, upper)
+        return (eliminated, z), (_flat(eliminated), z)
+
+    zero = jnp.zeros_like(rhs[0, 0])
+    start = ([[zero] * m] * m, [zero] * m)
+    right = [rhs[:, i] for i in range(m)]
+    _, swept = jax.lax.scan(down, start, (tuple(_streams(block) for block in matrix), right))
+    return _back_substituted(swept, m)
+
+
+def _back_substituted(swept, m):
+    """x_i = z_i − W_i x_{i+1}, from the last node up."""
+
     def up(x, node):
         eliminated, z = node
         x = _subtract(z, _apply(_rows(eliminated, m), x))
         return x, x
 
-    zero = [jnp.zeros_like(rhs[0, 0])] * m
-    right = [rhs[:, i] for i in range(m)]
-    streams = (_streams(factors.matrix.lower), _streams(factors.inverse_pivot), right)
-    _, z = jax.lax.scan(down, zero, streams)
-    _, x = jax.lax.scan(up, zero, (_streams(factors.eliminated), z), reverse=True)
-    return jnp.stack(x, -1)
+    zero = [jnp.zeros_like(swept[1][0][0])] * m
+    return jnp.stack(jax.lax.scan(up, zero, swept, reverse=True)[1], -1)
 
 
 def solve_linear(matrix: BlockTridiagonal, rhs: Float[Array, "node row"]):

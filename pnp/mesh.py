@@ -9,7 +9,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from pnp import units
 from pnp.channel import Channel
@@ -18,10 +18,11 @@ from pnp.laws import Element
 DEFAULT_NODES = 400
 """Elements of the fine mesh unless told otherwise: currents to some 1e-4 for the ready-made pores."""
 
-_SAMPLES = 128  # quarter of the points per stretch at which the density of nodes is measured
+_SAMPLES = 512  # quarter of the points per stretch at which the density of nodes is measured
 _LAYER = 0.25  # finest element at a breakpoint, in local Debye lengths …
 _GROWTH = 0.35  # … and how much of the distance from it an element may span
 _PORE = 100  # elements a featureless pore gets before the total is scaled to `nodes`
+_BASE = 48  # elements, at least, of the coarsest mesh that the others refine
 _SHAPE = 8  # elements per e-fold of area, permittivity or charge
 
 # Gauss–Legendre points in each half of an element, so that no point ever lies on a jump.
@@ -46,31 +47,34 @@ class Mesh(eqx.Module):
 
 
 def make_mesh(channel: Channel, nodes: int = DEFAULT_NODES) -> Mesh:
-    """A mesh of `nodes` elements from bath to bath; every jump of a property lies on a node.
+    """A mesh of `nodes` elements from bath to bath; every breakpoint of the channel is a node.
 
-    `nodes` is rounded up to an even number, and the jumps are nodes of the mesh half as fine too.
-    Positions are constants to differentiation. Raises ValueError if there are too few nodes for the
-    channel's jumps.
+    `nodes` is rounded up to an even number, and the breakpoints are nodes of the mesh half as fine too.
+    Positions are constants to differentiation. `least_nodes` says how many it takes.
     """
     channel = jax.lax.stop_gradient(channel)
     breaks = channel.breakpoints()
-    stretches = breaks.size - 1
-    coarse = (nodes + 1) // 2
-    if coarse < 2 * stretches:
-        raise ValueError(
-            f"{nodes} nodes are too few for {stretches} stretches of different properties; "
-            f"give at least {4 * stretches}"
-        )
+    elements = 2 * ((nodes + 1) // 2)
+    # Elements are dealt out to the stretches in whole multiples, as on a mesh of `base` of them, so that
+    # the meshes of N, 2N, 4N … nodes are refinements of one another and errors fall by clean factors.
+    base = elements // 2
+    while base % 2 == 0 and base // 2 >= max(_BASE, 2 * (breaks.size - 1)):
+        base //= 2
     x = breaks[:-1, None] + jnp.diff(breaks)[:, None] * _fractions()
     load = _integral(_density(channel, x), x)
-    # Whole elements for each stretch of the coarse mesh, at least one for each that has a length.
-    needed = jnp.cumsum(load[:, -1]) / load[:, -1].sum() * coarse
+    needed = jnp.cumsum(load[:, -1]) / load[:, -1].sum() * base
     least = jnp.where(jnp.diff(breaks) > 0, 1, 0)
-    last = _spread(jnp.round(needed), least, coarse)
+    last = _spread(jnp.round(needed), least, base)
     first = jnp.concatenate([jnp.zeros(1), last[:-1]])
     position = first[:, None] + (last - first)[:, None] * load / jnp.maximum(load[:, -1:], 1e-300)
-    wanted = jnp.arange(4 * coarse + 1) / 4
+    wanted = jnp.arange(2 * elements + 1) * (base / (2 * elements))
     return jax.lax.stop_gradient(Mesh(jnp.interp(wanted, position.ravel(), x.ravel())))
+
+
+@eqx.filter_jit
+def least_nodes(channel: Channel) -> Int[Array, ""]:
+    """The fewest nodes a channel can be solved with: two elements between any two breakpoints."""
+    return 2 * (jnp.diff(channel.breakpoints()) > 0).sum()
 
 
 def make_elements(channel: Channel, mesh: Mesh) -> Element:

@@ -16,7 +16,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from pnp.assembly import Problem, linearize, make_problem, residual
 from pnp.laws import Element
-from pnp.linear import BlockTridiagonal, factor, solve, solve_linear
+from pnp.linear import BlockTridiagonal, eliminate, solve_linear
 
 
 class Status(enum.IntEnum):
@@ -50,22 +50,27 @@ _TEXT = {
 }
 
 
+def _limit(value):
+    # An array, so that another value does not compile another program.
+    return eqx.field(default=value, converter=lambda given: jnp.asarray(given, float))
+
+
 class Settings(eqx.Module):
     """Tolerances and limits of the nonlinear solve; the defaults are meant to be left alone."""
 
-    tolerance: float = 1e-9
+    tolerance: Float[Array, ""] = _limit(1e-9)
     """Largest undamped change of phi and mu (kT) in the last step. Newton converges quadratically
     there, so what remains after that step is round-off."""
-    potential_cap: float = 5.0
+    potential_cap: Float[Array, ""] = _limit(5.0)
     """Largest change of phi (kT/e) in one step: beyond a few kT the linearised Boltzmann factors
     say nothing."""
-    depletion_cap: float = 5.0
+    depletion_cap: Float[Array, ""] = _limit(5.0)
     """Largest fall of ln c in one step; a rise is taken as log1p, as if c itself were updated."""
-    attempt_iterations: int = 40
+    attempt_iterations: Float[Array, ""] = _limit(40.0)
     """Steps allowed to reach one target before it counts as failed. Direct solves take 5–15."""
-    first_stride: float = 0.25
+    first_stride: Float[Array, ""] = _limit(0.25)
     """First step of the continuation, of a path of length 1 (charge to 0.5, voltage from there)."""
-    smallest_stride: float = 1e-4
+    smallest_stride: Float[Array, ""] = _limit(1e-4)
     """The continuation gives up below this."""
 
 
@@ -155,7 +160,7 @@ def _root(steady, frozen, settings):
         Status.NOT_CONVERGED,
         jnp.where(state.walking, Status.CONVERGED_BY_CONTINUATION, Status.CONVERGED),
     )
-    return state.unknowns, Report(status, state.iterations, state.last_update)
+    return state.unknowns, Report(jnp.asarray(status, int), state.iterations, state.last_update)
 
 
 @_root.def_jvp
@@ -183,7 +188,7 @@ def _advance(state: _State, steady, start, base, settings) -> _State:
     problem = steady.at(state.target)
     imbalance, jacobian = linearize(problem, state.unknowns)
     jacobian, imbalance = _scaled_rows(jacobian, imbalance)
-    update = -solve(factor(jacobian), imbalance)
+    update = -eliminate(jacobian, imbalance)
     size = jnp.max(jnp.abs(update))  # of the undamped update: a small damped step proves nothing
     finite = jnp.isfinite(size)
     moved = _damped(state.unknowns, update, problem.valence, settings)

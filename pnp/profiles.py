@@ -8,6 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
+_SHORT = 32  # points of a table that the mesh can afford a node each
+
 
 class ChannelError(ValueError):
     """A channel that cannot be solved as described; the message lists everything that is wrong."""
@@ -19,8 +21,8 @@ class Profile(eqx.Module):
     def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
         raise NotImplementedError
 
-    def jumps(self) -> list[Any]:
-        """Positions where the quantity jumps, on which the mesh must put nodes."""
+    def breakpoints(self) -> list[Any]:
+        """Positions where the quantity or its slope jumps, on which the mesh puts nodes."""
         return []
 
 
@@ -34,11 +36,15 @@ class Constant(Profile):
 
 
 class Table(Profile):
-    """Linear between points, constant beyond the ends; a repeated x is a jump."""
+    """Linear between points, constant beyond the ends; a repeated x is a jump.
+
+    The mesh puts nodes on the points of a short table; of a long one, such as a radius profile from
+    HOLE, on the jumps only.
+    """
 
     x: Float[Array, " point"]
     y: Float[Array, " point"]
-    jump_index: tuple[int, ...] = eqx.field(static=True)
+    node_index: tuple[int, ...] = eqx.field(static=True)
 
     def __init__(self, x: ArrayLike, y: ArrayLike):
         self.x, self.y = jnp.asarray(x, float), jnp.asarray(y, float)
@@ -47,13 +53,14 @@ class Table(Profile):
             raise ChannelError(f"a profile needs as many values as positions, not {self.y.shape} on {x.shape}")
         if x.size < 2 or not np.all(np.isfinite(x)) or np.any(np.diff(x) < 0):
             raise ChannelError("the positions of a profile must be at least two, finite and increasing")
-        self.jump_index = tuple(int(i) for i in np.flatnonzero(np.diff(x) == 0))
+        short = np.arange(x.size) if x.size <= _SHORT else np.flatnonzero(np.diff(x) == 0)
+        self.node_index = tuple(map(int, short))
 
     def __call__(self, x):
         return jnp.interp(x, self.x, self.y)
 
-    def jumps(self):
-        return [self.x[i] for i in self.jump_index]
+    def breakpoints(self):
+        return [self.x[i] for i in self.node_index]
 
 
 class Function(Profile):
@@ -73,8 +80,8 @@ class Circle(Profile):
     def __call__(self, x):
         return jnp.pi * self.radius(x) ** 2
 
-    def jumps(self):
-        return self.radius.jumps()
+    def breakpoints(self):
+        return self.radius.breakpoints()
 
 
 def as_profile(value: Any, x: ArrayLike | None = None) -> Profile:
@@ -83,8 +90,9 @@ def as_profile(value: Any, x: ArrayLike | None = None) -> Profile:
         return value
     if callable(value):
         return Function(value)
-    if jnp.ndim(value) == 0:
-        return Constant(jnp.asarray(value, float))
+    value = jnp.asarray(value, float)
+    if value.ndim == 0:
+        return Constant(value)
     if x is None:
         raise ChannelError("a profile given as an array needs the positions it is given at")
     return Table(x, value)
@@ -98,5 +106,5 @@ class Reflected(Profile):
     def __call__(self, x):
         return self.profile(-x)
 
-    def jumps(self):
-        return [-j for j in self.profile.jumps()]
+    def breakpoints(self):
+        return [-j for j in self.profile.breakpoints()]

@@ -3,6 +3,7 @@
 import functools
 import math
 import re
+from numbers import Real
 from typing import Any, NamedTuple
 
 from pnp import units
@@ -16,18 +17,21 @@ class Kind(NamedTuple):
 
 
 LENGTH = Kind("length", "nm")
-CONCENTRATION = Kind("concentration", "mmol/L")
+CONCENTRATION = Kind("concentration", "mM")
 DIFFUSIVITY = Kind("diffusivity", "nm^2/ns")
 POTENTIAL = Kind("voltage", "mV")
 TEMPERATURE = Kind("temperature", "K")
 CHARGE = Kind("charge", "e")
-CHARGE_DENSITY = Kind("fixed volume charge", "mol/L")
+CHARGE_DENSITY = Kind("fixed volume charge", "M")
 SURFACE_CHARGE = Kind("surface charge", "C/m^2")
 ENERGY = Kind("energy", "kT")
 NUMBER = Kind("number", "")
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
-_TEXT = re.compile(rf"\s*({_NUMBER})\s*([A-Za-zµμÅ°%][A-Za-zµμÅ°%0-9 */^()⁻²³-]*)?\s*")
+# Names with one-digit powers and nothing else, since pint would compute 9**9**9 until the end of days.
+_FACTOR = r"[A-Za-zµμÅ°%]+(?:(?:\^|\*\*)[-+]?\d|⁻?[¹²³])?"
+_UNIT = rf"{_FACTOR}(?:(?:\s*[*/]\s*|\s+){_FACTOR})*"
+_TEXT = re.compile(rf"\s*({_NUMBER})\s*({_UNIT})?\s*")
 
 
 def parse_quantity(value: Any, kind: Kind, temperature: float = units.ROOM_TEMPERATURE) -> float:
@@ -38,17 +42,22 @@ def parse_quantity(value: Any, kind: Kind, temperature: float = units.ROOM_TEMPE
     found and the unit expected.
     """
     expected = f"a number in {kind.unit}" if kind.unit else "a plain number"
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
+    if isinstance(value, bool) or not isinstance(value, Real | str):
         raise ValueError(f"expected {expected} or a string with its unit, not {_shown(value)}")
     if isinstance(value, str):
         match = _TEXT.fullmatch(value[:64])
         if not match or len(value) > 64:
             raise ValueError(f'expected {expected} or a string such as "{_example(kind)}", not {_shown(value)}')
-        number, unit = float(match[1]), match[2]
-        value = number if unit is None else _convert(number, unit.strip(), kind, temperature, value)
-    if not math.isfinite(value):
-        raise ValueError(f"expected {expected}, not {value}")
-    return float(value)
+        text, unit = match[1], match[2]
+        result = float(text) if unit is None else _convert(float(text), unit, kind, temperature, value)
+    else:
+        try:
+            result = float(value)
+        except OverflowError:  # a whole number beyond 1e308
+            result = math.inf
+    if not math.isfinite(result):
+        raise ValueError(f"must be finite, not {_shown(value)}")
+    return result
 
 
 def _convert(number: float, unit: str, kind: Kind, temperature: float, text: str) -> float:
@@ -100,5 +109,8 @@ def _example(kind: Kind) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except (RecursionError, ValueError):  # nested too deeply, or a number of thousands of digits
+        text = f"a {type(value).__name__} too large to show"
     return text if len(text) <= 60 else f"{text[:57]}…"

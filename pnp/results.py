@@ -22,6 +22,7 @@ def curve_dataset(iv: IVCurve) -> xr.Dataset:
     data = {
         "current": ("voltage", iv.current, "pA", "total current, positive outward"),
         "ion_current": (("voltage", "ion"), iv.ion_current, "pA", "current of each ion, positive outward"),
+        "extrapolated_current": ("voltage", iv.extrapolated_current, "pA", "current extrapolated from both meshes"),
         "slope": ("voltage", iv.slope, "nS", "slope conductance dI/dV"),
         "status": ("voltage", iv.status, "1", "how the solve ended"),
         **_errors("voltage", iv),
@@ -44,6 +45,7 @@ def solution_dataset(solution: Solution) -> xr.Dataset:
         "flux": ("ion", solution.flux, "1/ns", "ions through the pore, positive outward"),
         "ion_current": ("ion", solution.ion_current, "pA", "current of each ion, positive outward"),
         "current": ((), solution.current, "pA", "total current, positive outward"),
+        "extrapolated_current": ((), solution.extrapolated_current, "pA", "current extrapolated from both meshes"),
         "voltage": ((), solution.voltage, "mV", "potential inside minus outside"),
         "status": ((), solution.status, "1", "how the solve ended"),
         **_errors((), solution),

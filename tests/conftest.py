@@ -1,0 +1,34 @@
+"""Shared by all tests: compiled programs are kept between runs, and a few channels."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parent.parent / ".pytest_cache" / "jax"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import numpy as np
+import pytest
+
+import pnp
+
+X = np.array([0.0, 3.0, 3.0, 5.0, 5.0, 8.0])
+
+
+@pytest.fixture(scope="session")
+def charged():
+    """A short pore with −1 M between sharp edges, asymmetric KCl, no reservoirs."""
+    return make_charged()
+
+
+def make_charged(density=-1.0, inside=300.0, outside=100.0, potassium=1.957, barrier=0.0, area=1.0):
+    """Always the same structure, so that one compiled program serves all of them."""
+    return pnp.Channel.from_profiles(
+        X,
+        area=area * np.ones(6),
+        fixed_charge=density * np.array([0.0, 0.0, 1.0, 1.0, 0.0, 0.0]),
+        ions={"K": pnp.Ion(1, potassium), "Cl": pnp.Ion(-1, 2.032)},
+        pmf={"Cl": barrier * np.array([0.0, 0.0, 1.0, 1.0, 0.0, 0.0])},
+        inside={"K": inside, "Cl": inside},
+        outside={"K": outside, "Cl": outside},
+    )

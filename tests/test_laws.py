@@ -1,0 +1,91 @@
+"""The local laws against their formulas in 50 digits, and their derivatives."""
+
+import jax
+import jax.numpy as jnp
+import mpmath
+import numpy as np
+import pytest
+
+from pnp.laws import Element, edge_flux, element_flux, element_residual
+from pnp.theory.ghk import bernoulli
+
+mpmath.mp.dps = 50
+POINTS = [0.0, 1e-300, 1e-9, 1e-4, 9.99e-3, 1.001e-2, 0.3, 1.0, 20.0, 300.0, 700.0]
+POINTS = [*POINTS, *(-x for x in POINTS[1:])]
+
+
+def exact_bernoulli(x):
+    return mpmath.mpf(1) if x == 0 else mpmath.mpf(x) / mpmath.expm1(mpmath.mpf(x))
+
+
+@pytest.mark.parametrize("x", POINTS)
+def test_bernoulli_to_round_off(x):
+    assert float(bernoulli(x)) == pytest.approx(float(exact_bernoulli(x)), rel=4e-15)
+
+
+@pytest.mark.parametrize("x", [0.0, 1e-9, 5e-3, 9.9e-3, 1.01e-2, 0.3, 20.0, -1e-9, -0.02, -5.0, -300.0])
+def test_derivatives_of_bernoulli(x):
+    for order in (1, 2):
+        f = bernoulli
+        for _ in range(order):
+            f = jax.grad(f)
+        at = x if x else 1e-12  # mpmath differentiates through the removable singularity, not at it
+        exact = mpmath.diff(exact_bernoulli, mpmath.mpf(at), order)
+        # x/expm1(x) cancels near its series: two derivatives cost five digits there, no more.
+        assert float(f(x)) == pytest.approx(float(exact), rel=1e-9, abs=1e-10)
+
+
+@pytest.mark.parametrize("mu_step", [1e-12, 1e-9, 1e-3, 2.0, -1e-12, -3.0])
+@pytest.mark.parametrize("psi_step", [0.0, 1e-6, 3.0, -8.0])
+def test_flux_keeps_every_digit_of_a_tiny_driving_force(mu_step, psi_step):
+    c_left = 137.0
+    b, m = exact_bernoulli(psi_step), mpmath.expm1(mpmath.mpf(mu_step))
+    assert float(edge_flux(2.0, c_left, psi_step, mu_step)) == pytest.approx(float(-2 * c_left * b * m), rel=1e-14)
+
+
+def test_flux_is_ghk_in_a_constant_field():
+    """−(D/h)[B(−Δψ) c_R − B(Δψ) c_L] is the same number where it does not cancel."""
+    c_left, c_right, psi = 100.0, 20.0, 1.7
+    mu = np.log(c_right / c_left) + psi
+    textbook = -(bernoulli(-psi) * c_right - bernoulli(psi) * c_left)
+    assert float(edge_flux(1.0, c_left, psi, mu)) == pytest.approx(float(textbook), rel=1e-13)
+
+
+@pytest.fixture
+def element():
+    return Element(
+        permittance=jnp.array(3.0),
+        conductance=jnp.array([1.0, 2.0]),
+        volume=jnp.array([0.2, 0.3]),
+        charge=jnp.array([5.0, -7.0]),
+        excess=jnp.array([[0.1, 0.0], [0.4, -0.2]]),
+        reference_step=jnp.zeros(2),
+    )
+
+
+Z = jnp.array([1.0, -1.0])
+LEFT, RIGHT = jnp.array([0.3, 4.0, 4.4]), jnp.array([-0.2, 3.1, 4.6])
+
+
+def test_no_flux_where_mu_is_flat_whatever_phi(element):
+    right = jnp.array([-5.0, *LEFT[1:]])
+    assert np.all(np.asarray(element_flux(LEFT, right, jnp.zeros(2), element, Z)) == 0.0)
+
+
+def test_an_element_gives_one_node_what_it_takes_from_the_other(element):
+    left, right = element_residual(LEFT, RIGHT, jnp.zeros(2), element, Z)
+    np.testing.assert_allclose(left[1:], -right[1:], rtol=0)
+    c = np.exp(np.stack([LEFT[1:], RIGHT[1:]]) - np.outer([0.3, -0.2], Z) - np.asarray(element.excess))
+    charge = np.array([0.2, 0.3]) * (c @ np.asarray(Z)) + np.array([5.0, -7.0])
+    np.testing.assert_allclose(left[0] + right[0], -charge.sum(), rtol=1e-13)
+
+
+def test_the_reference_of_mu_changes_nothing(element):
+    """Δμ split into unknowns and references gives the flux of Δμ itself."""
+    plain = element_flux(LEFT, RIGHT, jnp.zeros(2), element, Z)
+    reference_left, reference_right = jnp.array([2.0, 3.0]), jnp.array([-1.0, 1.5])
+    shifted = Element(**{**vars(element), "reference_step": reference_right - reference_left})
+    moved = element_flux(
+        LEFT.at[1:].add(-reference_left), RIGHT.at[1:].add(-reference_right), reference_left, shifted, Z
+    )
+    np.testing.assert_allclose(moved, plain, rtol=1e-13)

@@ -1,0 +1,75 @@
+"""Meshes: where the nodes are, and what the elements hold."""
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import pnp
+from pnp import mesh as meshes
+
+make_mesh, make_elements, coarsened = map(eqx.filter_jit, (meshes.make_mesh, meshes.make_elements, meshes.coarsened))
+
+
+@pytest.mark.parametrize("name", ["kcsa-like", "gramicidin-a", "conical-nanopore"])
+def test_nodes_increase_and_lie_on_every_jump(name):
+    channel = pnp.load(name)
+    x = np.asarray(make_mesh(channel, 150).nodes)
+    assert x.size == 151
+    assert np.all(np.diff(x) > 0)
+    first, last = map(float, channel.domain)
+    assert (x[0], x[-1]) == (first, last)
+    for edge in np.asarray(channel.breakpoints()):
+        assert np.min(np.abs(x[::2] - edge)) == 0.0, "a jump is not a node of both meshes"
+
+
+def test_nodes_gather_at_charge_edges(charged):
+    x = np.asarray(make_mesh(charged, 200).nodes)
+    h = np.diff(x)
+    at_edge = h[np.searchsorted(x, 3.0)]
+    inside = h[np.searchsorted(x, 4.0)]
+    debye = 0.3  # nm, that of some 1 M
+    assert at_edge < 0.25 * debye
+    assert at_edge < 0.7 * inside
+
+
+def test_mesh_can_be_made_inside_jit(charged):
+    """And follows a traced charge, as it does where a channel is batched."""
+    stronger = lambda factor: eqx.tree_at(
+        lambda c: c.pore.charge[0].density.y, charged, replace_fn=lambda y: factor * y
+    )
+    make = eqx.filter_jit(lambda factor: make_mesh(stronger(factor), 64).points)
+    batched = eqx.filter_vmap(make)(jnp.array([1.0, 9.0]))
+    np.testing.assert_allclose(batched[1], make(9.0), rtol=1e-13)
+    edge = jnp.searchsorted(batched[0], 3.0)
+    assert jnp.diff(batched[1])[edge] < jnp.diff(batched[0])[edge]
+
+
+def test_too_few_nodes_say_how_many_are_needed():
+    with pytest.raises(ValueError, match="give at least"):
+        pnp.solve(pnp.load("kcsa-like"), 0.0, nodes=10)
+
+
+def test_elements_integrate_the_pore():
+    channel = pnp.load("uncharged-cylinder")
+    mesh = make_mesh(channel, 100)
+    elements = make_elements(channel, mesh)
+    extent = float(channel.domain[1]) - 5.0
+    # Pore π a² L, caps ∫ 2π(a² + x²) dx; resistances L/(π a² D) and atan(X/a)/(2π a D), a = 1 nm.
+    volume = np.pi * 5.0 + 2 * 2 * np.pi * (extent + extent**3 / 3)
+    resistance = (5.0 / np.pi + 2 * np.arctan(extent) / (2 * np.pi)) / 1.957
+    assert float(elements.volume.sum()) == pytest.approx(volume, rel=1e-12)
+    assert float((1 / elements.conductance[:, 0]).sum()) == pytest.approx(resistance, rel=1e-8)
+
+
+def test_coarsened_elements_keep_totals():
+    channel = pnp.load("gramicidin-a")
+    fine = make_elements(channel, make_mesh(channel, 100))
+    coarse = coarsened(fine)
+    for name in ("volume", "charge"):
+        np.testing.assert_allclose(getattr(coarse, name).sum(), getattr(fine, name).sum(), rtol=1e-12)
+    for name in ("conductance", "permittance"):
+        total = lambda e, n=name: (1 / getattr(e, n)).sum(0)
+        np.testing.assert_allclose(total(coarse), total(fine), rtol=1e-12)
+    assert coarse.volume.shape[0] == fine.volume.shape[0] // 2
+    assert jnp.all(coarse.excess[:, 0] == fine.excess[::2, 0])
