@@ -1,8 +1,8 @@
-"""Block-tridiagonal systems: factor, solve, and solve with the transpose by the same factors.
+"""Block-tridiagonal systems: one elimination, for the matrix and for its transpose.
 
-Block elimination (Thomas) over the nodes by `lax.scan`; the blocks are small (1 + number of ions),
-so their algebra is unrolled into scalars. Under `vmap` each scalar becomes a vector over the batch,
-which is what makes a whole I–V curve cost little more than a few points.
+Block elimination (Thomas) from both ends at once, over the nodes by `lax.scan`. The blocks are small
+(1 + number of ions), so their algebra is unrolled into scalars; under `vmap` each scalar becomes a vector
+over the batch, which is what makes a whole I–V curve cost little more than a few points.
 
 No pivoting between or within blocks: rows are scaled by the caller, and in the unknowns (phi, mu)
 the diagonal blocks of PNP are dominated by positive diagonals. A breakdown shows as a non-finite
@@ -41,95 +41,62 @@ class BlockTridiagonal(NamedTuple):
         )
 
 
-class Factors(NamedTuple):
-    """The pivots P_i = (D_i − L_i W_{i−1})⁻¹ and the eliminated blocks W_i = P_i U_i."""
-
-    matrix: BlockTridiagonal
-    inverse_pivot: Float[Array, "node row column"]
-    eliminated: Float[Array, "node row column"]
-
-    def transpose(self) -> "Factors":
-        """Factors of the transposed matrix: its pivots are these, transposed."""
-        matrix = self.matrix.transpose()
-        inverse = jnp.swapaxes(self.inverse_pivot, 1, 2)
-        return Factors(matrix, inverse, (inverse[:, :, :, None] * matrix.upper[:, None]).sum(2))
-
-
-def factor(matrix: BlockTridiagonal) -> Factors:
-    """Eliminate downwards: two block products and an inverse per node."""
-    m = matrix.diagonal.shape[-1]
-
-    def step(eliminated, blocks):
-        lower, diagonal, upper = (_rows(block, m) for block in blocks)
-        inverse = _inverse(_minus(diagonal, _product(lower, eliminated)))
-        eliminated = _product(inverse, upper)
-        return eliminated, (_flat(inverse), _flat(eliminated))
-
-    zero = [[jnp.zeros_like(matrix.diagonal[0, 0, 0])] * m] * m
-    streams = tuple(_streams(block) for block in matrix)
-    _, (inverse, eliminated) = jax.lax.scan(step, zero, streams)
-    shape = matrix.diagonal.shape
-    return Factors(matrix, jnp.stack(inverse, -1).reshape(shape), jnp.stack(eliminated, -1).reshape(shape))
-
-
-def solve(factors: Factors, rhs: Float[Array, "node row"]) -> Float[Array, "node column"]:
-    """x with `matrix · x = rhs`: one sweep down, one up."""
-    m = rhs.shape[-1]
-
-    def down(z, node):
-        lower, inverse, b = node
-        z = _apply(_rows(inverse, m), _subtract(b, _apply(_rows(lower, m), z)))
-        return z, z
-
-    zero = [jnp.zeros_like(rhs[0, 0])] * m
-    right = [rhs[:, i] for i in range(m)]
-    streams = (_streams(factors.matrix.lower), _streams(factors.inverse_pivot), right)
-    _, z = jax.lax.scan(down, zero, streams)
-    return _back_substituted((_streams(factors.eliminated), z), m)
-
-
 def eliminate(matrix: BlockTridiagonal, rhs: Float[Array, "node row"]) -> Float[Array, "node column"]:
-    """`solve(factor(matrix), rhs)` in one sweep less, for a matrix that is used once and forgotten."""
-    m = rhs.shape[-1]
+    """x with `matrix · x = rhs`, for an odd number of nodes: from both ends to the middle, and back.
+
+    Going down, each half gives x_i = z_i − W_i x_next with P_i = (D_i − L_i W_{i−1})⁻¹, W_i = P_i U_i and
+    z_i = P_i (b_i − L_i z_{i−1}). The halves are independent until they meet, so one scan of half the length
+    carries both. Raises ValueError for an even number of nodes.
+    """
+    count, m = rhs.shape
+    if count % 2 == 0:
+        raise ValueError(f"elimination from both ends needs an odd number of nodes, not {count}")
+    middle = count // 2
+    lower, diagonal, upper = matrix
+    # [node from the end, …, half]; seen from the right end, what lies below is above
+    halves = lambda left, right: jnp.stack([left[:middle], right[: -middle - 1 : -1]], -1)
+    blocks = tuple(_streams(halves(*pair)) for pair in ((lower, upper), (diagonal, diagonal), (upper, lower)))
+    sides = halves(rhs, rhs)
 
     def down(carry, node):
         eliminated, z = carry
-        lower, diagonal, upper = (_rows(block, m) for block in node[0])
-        inverse = _inverse(_minus(diagonal, _product(lower, eliminated)))
-        z = _apply(inverse, _subtract(node[1], _apply(lower, z)))
-        eliminated = _product(inverse, upper)
+        below, here, ahead = (_rows(block, m) for block in node[0])
+        inverse = _inverse(_minus(here, _product(below, eliminated)))
+        z = _apply(inverse, _subtract(node[1], _apply(below, z)))
+        eliminated = _product(inverse, ahead)
         return (eliminated, z), (_flat(eliminated), z)
-
-    zero = jnp.zeros_like(rhs[0, 0])
-    start = ([[zero] * m] * m, [zero] * m)
-    right = [rhs[:, i] for i in range(m)]
-    _, swept = jax.lax.scan(down, start, (tuple(_streams(block) for block in matrix), right))
-    return _back_substituted(swept, m)
-
-
-def _back_substituted(swept, m):
-    """x_i = z_i − W_i x_{i+1}, from the last node up."""
 
     def up(x, node):
         eliminated, z = node
         x = _subtract(z, _apply(_rows(eliminated, m), x))
         return x, x
 
-    zero = [jnp.zeros_like(swept[1][0][0])] * m
-    return jnp.stack(jax.lax.scan(up, zero, swept, reverse=True)[1], -1)
+    zero = jnp.zeros_like(sides[0, 0])
+    start = ([[zero] * m] * m, [zero] * m)
+    (eliminated, z), swept = jax.lax.scan(down, start, (blocks, [sides[:, i] for i in range(m)]))
+    pivot, right = _entries(diagonal[middle]), list(rhs[middle])
+    for side, block in ((0, lower[middle]), (1, upper[middle])):
+        of_side = lambda rows, side=side: [[entry[side] for entry in row] for row in rows]
+        pivot = _minus(pivot, _product(_entries(block), of_side(eliminated)))
+        right = _subtract(right, _apply(_entries(block), of_side([z])[0]))
+    centre = _apply(_inverse(pivot), right)
+    _, x = jax.lax.scan(up, [jnp.stack([c, c]) for c in centre], swept, reverse=True)
+    x = jnp.stack(x, 1)
+    return jnp.concatenate([x[..., 0], jnp.stack(centre)[None], x[::-1, :, 1]])
 
 
-def solve_linear(matrix: BlockTridiagonal, rhs: Float[Array, "node row"]):
+def solve_linear(matrix: BlockTridiagonal, rhs: Float[Array, "node row"]) -> Float[Array, "node column"]:
     """x with `matrix · x = rhs`, differentiable forward and backward to any order.
 
-    Derivatives never enter the elimination: they are two more solves with the same factors.
+    Derivatives never enter the elimination: they are further solves, backward with the transposed matrix.
+    Under `vmap` over right-hand sides the matrix is eliminated once for all of them.
     """
-    factors = factor(jax.lax.stop_gradient(matrix))
+    fixed = jax.lax.stop_gradient(matrix)
     return jax.lax.custom_linear_solve(
         matrix.matvec,
         rhs,
-        solve=lambda _, b: solve(factors, b),
-        transpose_solve=lambda _, b: solve(factors.transpose(), b),
+        solve=lambda _, b: eliminate(fixed, b),
+        transpose_solve=lambda _, b: eliminate(fixed.transpose(), b),
     )
 
 
@@ -141,6 +108,11 @@ def _multiply(blocks, x):
 def _streams(blocks):
     """[node, row, column] as a list of row·column scalars per node, for scan to run over."""
     return [blocks[:, i, j] for i in range(blocks.shape[1]) for j in range(blocks.shape[2])]
+
+
+def _entries(block):
+    """[row, column] as rows of scalars."""
+    return [list(row) for row in block]
 
 
 def _rows(flat, m):
