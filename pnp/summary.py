@@ -26,7 +26,7 @@ def summarize(channel: Channel) -> Summary:
     x = start + (end - start) * (jnp.arange(4000) + 0.5) / 4000
     radius = np.sqrt(np.asarray(channel.area(x)) / np.pi)
     density = np.asarray(channel.line_charge(x) / channel.area(x)) * units.MILLIMOLAR_PER_CHARGE_DENSITY / 1e3
-    total = float(jnp.mean(channel.line_charge(x))) * (end - start)
+    total = _total_charge(channel)
     debye = np.asarray(channel.debye_length)
     first, last = (float(edge) for edge in channel.domain)
     permittivity = np.asarray(channel.permittivity(x))
@@ -41,18 +41,27 @@ def summarize(channel: Channel) -> Summary:
         ("outside", _bath(channel, 1)),
         ("Debye length", f"{debye[0]:.3g} nm inside, {debye[1]:.3g} nm outside"),
         ("pore length", f"{end - start:.4g} nm"),
-        ("pore radius", f"{_range(radius)} nm (narrowest at x = {float(x[radius.argmin()]):.3g} nm)"),
+        ("pore radius", f"{_range(radius)} nm{_where_narrowest(x, radius)}"),
         ("radius / Debye length", f"{radius.min() / debye.max():.2g} to {radius.max() / debye.min():.2g}"),
         ("length / Debye length", f"{(end - start) / debye.max():.3g}"),
         (
             "permittivity",
             f"{_range(permittivity)} in the pore, {float(channel.bath_permittivity):g} in the baths",
         ),
-        ("fixed charge", f"{total:+.4g} e in the pore, {density.min():.3g} to {density.max():.3g} M"),
+        ("fixed charge", f"{total:+.4g} e in all, {_tidy(density.min())} to {_tidy(density.max())} M"),
         ("reservoirs", ", ".join(r.kind for r in channel.reservoirs)),
         ("domain", f"x = {first:.4g} to {last:.4g} nm"),
     ]
     return Summary(lines, _warnings(channel, radius, density, debye))
+
+
+def _total_charge(channel) -> float:
+    """Fixed charge in e, integrated between the breakpoints."""
+    points, weights = np.polynomial.legendre.leggauss(32)
+    edges = np.unique(channel.breakpoints())
+    half = np.diff(edges)[:, None] / 2
+    x = edges[:-1, None] + half * (1 + points)
+    return float((np.asarray(channel.line_charge(jnp.asarray(x))) * half * weights).sum())
 
 
 def _warnings(channel, radius, density, debye) -> list[str]:
@@ -86,6 +95,15 @@ def _bath(channel, side):
     excess = float(c @ channel.valence)
     listed = ", ".join(f"{n} {v:g}" for n, v in zip(channel.ion_names, c, strict=True))
     return f"{listed} mM (excess charge {excess:+.2g} mM)"
+
+
+def _where_narrowest(x, radius):
+    constant = np.isclose(radius.min(), radius.max())
+    return "" if constant else f" (narrowest at x = {float(x[radius.argmin()]):.3g} nm)"
+
+
+def _tidy(value):
+    return f"{0.0 if abs(value) < 1e-9 else value:.3g}"
 
 
 def _range(values):
