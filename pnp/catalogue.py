@@ -2,17 +2,25 @@
 
 import tomllib
 from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+
+def _folder() -> Traversable:
+    try:
+        return files("pnp.geometries")
+    except ModuleNotFoundError:  # run from a source tree, where the folder has not been given that name yet
+        return Path(__file__).parent.parent / "geometries"
 
 
 def names() -> list[str]:
     """Of all ready-made channels."""
-    entries = files("pnp.geometries").iterdir()
-    return sorted(e.name.removesuffix(".toml") for e in entries if e.name.endswith(".toml"))
+    return sorted(e.name.removesuffix(".toml") for e in _folder().iterdir() if e.name.endswith(".toml"))
 
 
 def text(name: str) -> str:
     """The channel file called `name`."""
-    return files("pnp.geometries").joinpath(f"{name}.toml").read_text("utf-8")
+    return _folder().joinpath(f"{name}.toml").read_text("utf-8")
 
 
 def presets() -> dict[str, str]:

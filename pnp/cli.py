@@ -4,20 +4,29 @@ Exit codes: 0 fine, 2 bad input, 3 a point did not converge, 130 interrupted.
 """
 
 import os
-import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
+
+from pnp.terminal import (
+    Format,
+    Progress,
+    print_curve,
+    print_profile,
+    status_text,
+    stderr,
+    stdout,
+    warn,
+    warn_of_points,
+    wrote,
+)
 
 if TYPE_CHECKING:
     from pnp.channel import Channel
     from pnp.steady import IVCurve
 
 BAD_INPUT, NOT_CONVERGED, INTERRUPTED = 2, 3, 130
-_BATCH = 64  # voltages solved at once: enough to fill the machine, few enough to show progress
 
 app = typer.Typer(
     help="Poisson–Nernst–Planck for ion channels and nanopores: a pore in, an I–V curve out.",
@@ -27,15 +36,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     epilog="Start with: pnp list, then pnp iv gramicidin-a --plot iv.png",
 )
-stdout, stderr = Console(), Console(stderr=True)
-
-
-class Format(StrEnum):
-    """How numbers are printed."""
-
-    table = "table"
-    csv = "csv"
-    json = "json"
 
 
 ChannelArgument = Annotated[
@@ -90,7 +90,7 @@ def init(
     text = files("pnp").joinpath("template.toml").read_text("utf-8")
     with _files_checked():
         write_whole(file, lambda to: to.write_text(text, "utf-8"))
-    _wrote(file)
+    wrote(file)
     stderr.print(f"Next: pnp check {file}", highlight=False, markup=False, soft_wrap=True)
 
 
@@ -117,7 +117,7 @@ def check(
     if file.validity:
         table.add_row("validity", file.validity)
     stdout.print(table, highlight=False, markup=False)
-    _warn(summary.warnings)
+    warn(summary.warnings)
 
 
 @app.command()
@@ -149,15 +149,15 @@ def iv(
     from pnp import results
 
     curve, interrupted = _computed(loaded, at, nodes)
-    _print_curve(curve, output_format)
+    print_curve(curve, output_format)
     with _files_checked():
         if output:
             results.write_curve(curve, output)
-            _wrote(output)
+            wrote(output)
         if plot:
             _save(plot, lambda plotting: plotting.plot_iv(curve).figure)
-            _wrote(plot)
-    _warn_of_points(curve)
+            wrote(plot)
+    warn_of_points(curve)
     if output_format is Format.table and file.validity:
         stderr.print(f"Validity: {file.validity}", style="dim", highlight=False, markup=False)
     if interrupted:
@@ -193,18 +193,18 @@ def profile(
     from pnp.atomic import write_whole
     from pnp.steady import solve
 
-    with _progress(f"{loaded.name} at {volts:g} mV"), _bad_input():
+    with Progress(f"{loaded.name} at {volts:g} mV"), _bad_input():
         solution = solve(loaded, volts, nodes=nodes, throw=False)
     if int(solution.status) == NOT_CONVERGED:
-        _fail(f"{loaded.name} at {volts:g} mV {_status_text(solution.status)}", NOT_CONVERGED)
-    _print_profile(solution)
+        _fail(f"{loaded.name} at {volts:g} mV {status_text(solution.status)}", NOT_CONVERGED)
+    print_profile(solution)
     with _files_checked():
         if output:
             write_whole(output, lambda to: solution.to_xarray().to_netcdf(to, engine="h5netcdf"))
-            _wrote(output)
+            wrote(output)
         if plot:
             _save(plot, lambda plotting: plotting.plot_profile(solution))
-            _wrote(plot)
+            wrote(plot)
 
 
 @app.command()
@@ -340,16 +340,16 @@ def _computed(channel: "Channel", at, nodes: int) -> tuple["IVCurve", bool]:
     import jax.numpy as jnp
     import numpy as np
 
-    from pnp.steady import iv_curve
+    from pnp import steady
 
-    size = min(len(at), _BATCH)
+    size = min(len(at), steady.BATCH)
     parts, interrupted = [], False
-    with _progress(channel.name, total=len(at)) as progress, _bad_input():
+    with Progress(channel.name, total=len(at)) as progress, _bad_input():
         try:
             for first in range(0, len(at), size):
                 batch = at[first : first + size]
                 full = np.concatenate([batch, np.repeat(batch[-1:], size - len(batch))])
-                part = jax.block_until_ready(iv_curve(channel, full, nodes=nodes))
+                part = jax.block_until_ready(steady.iv_curve(channel, full, nodes=nodes))
                 parts.append((part, len(batch)))
                 progress.advance(len(batch))
         except KeyboardInterrupt:
@@ -370,149 +370,6 @@ def _computed(channel: "Channel", at, nodes: int) -> tuple["IVCurve", bool]:
     )
     columns = zip(*([leaf[:count] for leaf in by_voltage(part)] for part, count in parts), strict=True)
     return eqx.tree_at(by_voltage, first, tuple(map(jnp.concatenate, columns))), interrupted
-
-
-class _progress:  # noqa: N801
-    """A bar on stderr once the work has lasted two seconds, and only for someone who watches."""
-
-    def __init__(self, what: str, total: int | None = None):
-        self.what, self.total, self.done = what, total, 0
-        self.bar: Any = None
-
-    def __enter__(self):
-        import threading
-
-        self.timer = threading.Timer(2.0, self._show)
-        self.timer.daemon = True
-        if stderr.is_terminal:
-            self.timer.start()
-        return self
-
-    def _show(self):
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-        columns = [TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()]
-        if self.total:
-            columns.insert(2, MofNCompleteColumn())
-        bar = Progress(*columns, console=stderr, transient=True)
-        self.task = bar.add_task(self.what, total=self.total, completed=self.done)
-        bar.start()
-        self.bar = bar
-
-    def advance(self, count: int) -> None:
-        self.done += count
-        if self.bar:
-            self.bar.update(self.task, completed=self.done)
-
-    def __exit__(self, *_):
-        self.timer.cancel()
-        if self.bar:
-            self.bar.stop()
-
-
-# --- printing -------------------------------------------------------------------------------------
-
-
-def _print_curve(curve: "IVCurve", output_format: Format) -> None:
-    from pnp import results
-
-    if output_format is Format.csv:
-        sys.stdout.write(results.curve_csv(curve))
-        return
-    import json
-
-    record = results.curve_record(curve)
-    if output_format is Format.json:
-        sys.stdout.write(json.dumps(record, indent=1) + "\n")
-        return
-    ions = record["ion_current_pA"]
-    rows = zip(
-        record["voltage_mV"], record["current_pA"], *ions.values(), record["status"],
-        record["conservation_error"], record["discretization_error"], strict=True,
-    )  # fmt: skip
-    heads = [
-        "V (mV)",
-        "I (pA)",
-        *(f"I {name} (pA)" for name in ions),
-        "status",
-        "conservation",
-        "discretization",
-    ]
-    _table(
-        heads,
-        [
-            [_cell(v) for v in row[: len(ions) + 2]] + [row[-3].replace("_", " ")] + [_cell(v, 2) for v in row[-2:]]
-            for row in rows
-        ],
-    )
-    stdout.print(
-        f"\nreversal potential  {_cell(record['reversal_potential_mV'])} mV\n"
-        f"conductance at 0 mV {_cell(record['conductance_nS'])} nS",
-        highlight=False,
-    )
-
-
-def _print_profile(solution) -> None:
-    import numpy as np
-
-    heads = ["x (nm)", "potential (mV)", *(f"{name} (mM)" for name in solution.ion_names)]
-    start, end = float(solution.channel.pore.start), float(solution.channel.pore.end)
-    x, reach = np.asarray(solution.x), 0.5 * (end - start)
-    wanted = np.linspace(max(x[0], start - reach), min(x[-1], end + reach), 41)
-    columns = [solution.potential, *np.asarray(solution.concentration).T]
-    rows = np.column_stack([wanted, *(np.interp(wanted, x, np.asarray(c)) for c in columns)])
-    _table(heads, [[_cell(v) for v in row] for row in rows])
-    stdout.print(
-        f"\ncurrent {_cell(float(solution.current))} pA ("
-        + ", ".join(f"{n} {_cell(float(i))}" for n, i in zip(solution.ion_names, solution.ion_current, strict=True))
-        + f"); conservation {float(solution.conservation_error):.1e}, "
-        f"discretization {float(solution.discretization_error):.1e}; {_status_text(solution.status)}",
-        highlight=False,
-        soft_wrap=True,
-    )
-
-
-def _table(heads: list[str], rows: list[list[str]]) -> None:
-    """Right-aligned columns at any width: a terminal must not decide how many digits there are."""
-    widths = [max(len(row[i]) for row in [heads, *rows]) for i in range(len(heads))]
-    for row in [heads, *rows]:
-        stdout.print(
-            "  ".join(text.rjust(w) for text, w in zip(row, widths, strict=True)),
-            highlight=False,
-            soft_wrap=True,
-            markup=False,
-        )
-
-
-def _cell(value: float | None, digits: int = 6) -> str:
-    if value is None:
-        return "—"
-    return f"{0.0 if abs(value) < 1e-12 else value:.{digits}g}"
-
-
-def _status_text(status) -> str:
-    from pnp.newton import Status
-
-    return Status(int(status)).text
-
-
-def _wrote(path: Path) -> None:
-    stderr.print(f"Wrote {path}", highlight=False, markup=False, soft_wrap=True)
-
-
-def _warn(warnings: list[str]) -> None:
-    for warning in warnings:
-        stderr.print(f"Warning: {warning}", style="yellow", highlight=False, markup=False, soft_wrap=True)
-
-
-def _warn_of_points(curve: "IVCurve") -> None:
-    from pnp.newton import Status
-
-    for status in (Status.MESH_TOO_COARSE, Status.NOT_CONVERGED):
-        at = [f"{float(v):g}" for v, s in zip(curve.voltage, curve.status, strict=True) if int(s) == status]
-        if at:
-            listed = ", ".join(at[:8]) + (f" … ({len(at)} points)" if len(at) > 8 else "")
-            _warn([f"at {listed} mV: {status.text}"])
 
 
 def _save(path: Path, draw) -> None:

@@ -27,6 +27,10 @@ TRACE = 1e-12
 holds ln c; it changes currents by as little."""
 
 
+BATCH = 64
+"""Voltages that are best solved at once where there are many: enough to fill a machine, few enough to show
+progress."""
+
 _REVERSAL_STEPS = 30
 _REVERSAL_TOLERANCE = 1e-9  # mV
 
@@ -141,8 +145,9 @@ class IVCurve(eqx.Module):
         return self._at(voltage)[1]
 
     def _at(self, voltage: float) -> tuple[float, float]:
-        """Current (pA) and slope (nS) at one voltage, by the program compiled for the whole curve."""
-        again = _solve_curve(self.channel, jnp.full_like(self.voltage, voltage), self.nodes, self.settings)
+        """Current (pA) and slope (nS) at one voltage, by the program already compiled for the curve."""
+        same_shape = jnp.full_like(self.voltage[:BATCH], voltage)
+        again = _solve_curve(self.channel, same_shape, self.nodes, self.settings)
         return float(again.current[0]), float(again.slope[0])
 
     def to_xarray(self):

@@ -143,7 +143,7 @@ def test_json_file_is_what_is_printed(curve, tmp_path):
 
 def test_batches_make_one_curve(curve, monkeypatch):
     """The last batch is filled up to keep its shape; the filling must not show."""
-    monkeypatch.setattr(pnp.cli, "_BATCH", 5)
+    monkeypatch.setattr(pnp.steady, "BATCH", 5)
     listed = [*VOLTAGES, -100, 50]
     ran = run(*CURVE[:2], "--voltages", ",".join(f"{v:g}" for v in listed), "--nodes", "64", "--format", "csv")
     rows = list(csv.reader(io.StringIO(ran.out)))[1:]
@@ -153,7 +153,7 @@ def test_batches_make_one_curve(curve, monkeypatch):
 
 
 def test_interrupted_curve_keeps_what_is_done(curve, monkeypatch):
-    monkeypatch.setattr(pnp.cli, "_BATCH", 5)
+    monkeypatch.setattr(pnp.steady, "BATCH", 5)
     real, calls = pnp.steady.iv_curve, []
 
     def interrupted(*args, **options):

@@ -1,0 +1,168 @@
+"""What a person sees: numbers on stdout; progress, warnings and news on stderr."""
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from pnp.steady import IVCurve
+
+stdout, stderr = Console(), Console(stderr=True)
+
+
+class Format(StrEnum):
+    """How numbers are printed."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+
+
+class Progress:
+    """A bar on stderr once the work has lasted two seconds, and only for someone who watches."""
+
+    def __init__(self, what: str, total: int | None = None):
+        self.what, self.total, self.done = what, total, 0
+        self.bar: Any = None
+
+    def __enter__(self):
+        import threading
+
+        self.timer = threading.Timer(2.0, self._show)
+        self.timer.daemon = True
+        if stderr.is_terminal:
+            self.timer.start()
+        return self
+
+    def _show(self):
+        from rich import progress
+
+        columns = [progress.TextColumn("{task.description}"), progress.BarColumn(), progress.TimeElapsedColumn()]
+        if self.total:
+            columns.insert(2, progress.MofNCompleteColumn())
+        bar = progress.Progress(*columns, console=stderr, transient=True)
+        self.task = bar.add_task(self.what, total=self.total, completed=self.done)
+        bar.start()
+        self.bar = bar
+
+    def advance(self, count: int) -> None:
+        """`count` more pieces are done."""
+        self.done += count
+        if self.bar:
+            self.bar.update(self.task, completed=self.done)
+
+    def __exit__(self, *_):
+        self.timer.cancel()
+        if self.bar:
+            self.bar.stop()
+
+
+def print_curve(curve: "IVCurve", output_format: Format) -> None:
+    """The curve as a table for people, or as CSV or JSON for programs."""
+    from pnp import results
+
+    if output_format is Format.csv:
+        sys.stdout.write(results.curve_csv(curve))
+        return
+    import json
+
+    record = results.curve_record(curve)
+    if output_format is Format.json:
+        sys.stdout.write(json.dumps(record, indent=1) + "\n")
+        return
+    ions = record["ion_current_pA"]
+    rows = zip(
+        record["voltage_mV"], record["current_pA"], *ions.values(), record["status"],
+        record["conservation_error"], record["discretization_error"], strict=True,
+    )  # fmt: skip
+    heads = [
+        "V (mV)",
+        "I (pA)",
+        *(f"I {name} (pA)" for name in ions),
+        "status",
+        "conservation",
+        "discretization",
+    ]
+    _table(
+        heads,
+        [
+            [_cell(v) for v in row[: len(ions) + 2]] + [row[-3].replace("_", " ")] + [_cell(v, 2) for v in row[-2:]]
+            for row in rows
+        ],
+    )
+    stdout.print(
+        f"\nreversal potential  {_cell(record['reversal_potential_mV'])} mV\n"
+        f"conductance at 0 mV {_cell(record['conductance_nS'])} nS",
+        highlight=False,
+    )
+
+
+def print_profile(solution) -> None:
+    """The profiles at some 40 points across the pore, and what the solution says of itself."""
+    import numpy as np
+
+    heads = ["x (nm)", "potential (mV)", *(f"{name} (mM)" for name in solution.ion_names)]
+    start, end = float(solution.channel.pore.start), float(solution.channel.pore.end)
+    x, reach = np.asarray(solution.x), 0.5 * (end - start)
+    wanted = np.linspace(max(x[0], start - reach), min(x[-1], end + reach), 41)
+    columns = [solution.potential, *np.asarray(solution.concentration).T]
+    rows = np.column_stack([wanted, *(np.interp(wanted, x, np.asarray(c)) for c in columns)])
+    _table(heads, [[_cell(v) for v in row] for row in rows])
+    stdout.print(
+        f"\ncurrent {_cell(float(solution.current))} pA ("
+        + ", ".join(f"{n} {_cell(float(i))}" for n, i in zip(solution.ion_names, solution.ion_current, strict=True))
+        + f"); conservation {float(solution.conservation_error):.1e}, "
+        f"discretization {float(solution.discretization_error):.1e}; {status_text(solution.status)}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _table(heads: list[str], rows: list[list[str]]) -> None:
+    """Right-aligned columns at any width: a terminal must not decide how many digits there are."""
+    widths = [max(len(row[i]) for row in [heads, *rows]) for i in range(len(heads))]
+    for row in [heads, *rows]:
+        stdout.print(
+            "  ".join(text.rjust(w) for text, w in zip(row, widths, strict=True)),
+            highlight=False,
+            soft_wrap=True,
+            markup=False,
+        )
+
+
+def _cell(value: float | None, digits: int = 6) -> str:
+    if value is None:
+        return "—"
+    return f"{0.0 if abs(value) < 1e-12 else value:.{digits}g}"
+
+
+def status_text(status) -> str:
+    """What a status means and asks for."""
+    from pnp.newton import Status
+
+    return Status(int(status)).text
+
+
+def wrote(path: Path) -> None:
+    """Say that a file was written."""
+    stderr.print(f"Wrote {path}", highlight=False, markup=False, soft_wrap=True)
+
+
+def warn(warnings: list[str]) -> None:
+    """Show warnings."""
+    for warning in warnings:
+        stderr.print(f"Warning: {warning}", style="yellow", highlight=False, markup=False, soft_wrap=True)
+
+
+def warn_of_points(curve: "IVCurve") -> None:
+    """Name the voltages whose values are missing or coarse, and what to do."""
+    from pnp.newton import Status
+
+    for status in (Status.MESH_TOO_COARSE, Status.NOT_CONVERGED):
+        at = [f"{float(v):g}" for v, s in zip(curve.voltage, curve.status, strict=True) if int(s) == status]
+        if at:
+            listed = ", ".join(at[:8]) + (f" … ({len(at)} points)" if len(at) > 8 else "")
+            warn([f"at {listed} mV: {status.text}"])
