@@ -1,15 +1,10 @@
 """The reader of HOLE's text output."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 import pnp
 from pnp.hole import HoleError, read_hole
-
-EXAMPLE = Path(__file__).parent.parent.parent / "shared" / "data" / "gramicidin_1grm_hole_out.txt"
-"""HOLE's own example run on gramicidin A (1GRM), where the working copy has it beside it."""
 
 BEFORE = """ *** HOLE run by someone ***
  First column "cenxyz.cvec" is the coordinate in the
@@ -176,9 +171,3 @@ def test_gramicidin_is_the_table_of_holes_example_run():
     assert table.x.size == 281
     np.testing.assert_allclose(np.diff(table.x), 0.0125, rtol=1e-6)
     assert float(table.y.min()) == pytest.approx(0.119772, abs=1e-9)  # its log: Rmin = 1.19772 Å
-    if EXAMPLE.exists():
-        x, radius = read_hole(EXAMPLE)
-        assert x.size == 281
-        assert radius.min() == pytest.approx(0.1198, abs=1e-4)
-        np.testing.assert_allclose(x, table.x, atol=1e-9)
-        np.testing.assert_allclose(radius, table.y, atol=1e-9)
