@@ -17,7 +17,7 @@ from jaxtyping import Array, ArrayLike, Float
 from pnp import units
 from pnp.charge import Charge, ReflectedCharge, VolumeCharge
 from pnp.profiles import ChannelError, Constant, Profile, Reflected, as_profile
-from pnp.species import BUILT_IN, Ion
+from pnp.species import Ion, ion
 from pnp.theory.electrolyte import debye_length
 
 NEUTRALITY = 1e-6
@@ -160,12 +160,10 @@ class Channel(eqx.Module):
         Raises ChannelError.
         """
         if not isinstance(ions, Mapping):
-            unknown = [name for name in ions if name not in BUILT_IN]
-            if unknown:
-                raise ChannelError(
-                    f"not a built-in ion: {', '.join(unknown)}; give ions={{name: pnp.Ion(valence, diffusivity)}}"
-                )
-            ions = {name: BUILT_IN[name] for name in ions}
+            try:
+                ions = {name: ion(name) for name in ions}
+            except KeyError as error:
+                raise ChannelError(error.args[0]) from None
         x = jnp.asarray(x, float)
         charge = VolumeCharge(as_profile(fixed_charge, x), x[0], x[-1])
         pore = Pore(

@@ -68,7 +68,7 @@ def _profile(kind: q.Kind, *, positive: bool = False):
         rows: Rows = []
         for number, row in enumerate(value):
             if not isinstance(row, list) or len(row) != 2:
-                raise ValueError(f"row {number} must be [x, value], not {q._shown(row)}")
+                raise ValueError(f"row {number} must be [x, value], not {q.shown(row)}")
             x, y = (
                 _checked(position, row[0], info, f"row {number}: "),
                 _checked(one, row[1], info, f"row {number}: "),
@@ -328,8 +328,8 @@ def _reason(error: Any, keys: list[str] | None = None) -> str:
     if kind == "too_long":
         return f"may hold at most {error['ctx']['max_length']} entries, not {len(given)}"
     if kind in _EXPECTED:
-        return f"expected {_EXPECTED[kind].format('.'.join(keys or []))}, not {q._shown(given)}"
-    return f"{error['msg'].replace('Input should', 'must')}, not {q._shown(given)}"
+        return f"expected {_EXPECTED[kind].format('.'.join(keys or []))}, not {q.shown(given)}"
+    return f"{error['msg'].replace('Input should', 'must')}, not {q.shown(given)}"
 
 
 def _known_keys(location: tuple, keys: list[str]) -> list[str]:

@@ -1,5 +1,6 @@
 """Fixed charge: rings, segments, volume densities and charged walls."""
 
+import abc
 from typing import Any
 
 import equinox as eqx
@@ -14,9 +15,9 @@ from pnp.profiles import Profile
 class Charge(eqx.Module):
     """Fixed charge along the pore, as charge per length: total charge is what structures give."""
 
+    @abc.abstractmethod
     def line_density(self, x: Float[Array, "..."], area: Float[Array, "..."]) -> Float[Array, "..."]:
         """e/nm at positions x (nm), where the cross-section is `area` (nm²)."""
-        raise NotImplementedError
 
     def breakpoints(self) -> list[Any]:
         """Positions of sharp edges."""

@@ -90,7 +90,6 @@ class Report(NamedTuple):
 
     status: Int[Array, ""]
     iterations: Int[Array, ""]
-    last_update: Float[Array, ""]
 
 
 class _State(NamedTuple):
@@ -105,7 +104,6 @@ class _State(NamedTuple):
     walking: Bool[Array, ""]
     done: Bool[Array, ""]
     failed: Bool[Array, ""]
-    last_update: Float[Array, ""]
 
 
 class Steady(NamedTuple):
@@ -152,7 +150,7 @@ def _root(steady, frozen, settings):
     base = _relative(start.easy, easy)
     zero, count = jnp.zeros(()), jnp.zeros((), int)
     no = jnp.zeros((), bool)
-    state = _State(guess, base, zero, jnp.ones(()), jnp.ones(()), count, count, no, no, no, jnp.full((), jnp.inf))
+    state = _State(guess, base, zero, jnp.ones(()), jnp.ones(()), count, count, no, no, no)
     advance = lambda s: _advance(s, steady, start, base, settings)
     state = jax.lax.while_loop(lambda s: ~(s.done | s.failed), advance, state)
     status = jnp.where(
@@ -160,7 +158,7 @@ def _root(steady, frozen, settings):
         Status.NOT_CONVERGED,
         jnp.where(state.walking, Status.CONVERGED_BY_CONTINUATION, Status.CONVERGED),
     )
-    return state.unknowns, Report(jnp.asarray(status, int), state.iterations, state.last_update)
+    return state.unknowns, Report(jnp.asarray(status, int), state.iterations)
 
 
 @_root.def_jvp
@@ -220,7 +218,6 @@ def _advance(state: _State, steady, start, base, settings) -> _State:
         walking=walking,
         done=done,
         failed=failed,
-        last_update=size,
     )
 
 

@@ -1,5 +1,6 @@
 """Quantities along x: constants, tables with jumps, functions."""
 
+import abc
 from collections.abc import Callable
 from typing import Any
 
@@ -18,8 +19,8 @@ class ChannelError(ValueError):
 class Profile(eqx.Module):
     """A quantity along x: call it with positions in nm."""
 
-    def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
-        raise NotImplementedError
+    @abc.abstractmethod
+    def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]: ...
 
     def breakpoints(self) -> list[Any]:
         """Positions where the quantity or its slope jumps, on which the mesh puts nodes."""

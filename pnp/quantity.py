@@ -43,11 +43,11 @@ def parse_quantity(value: Any, kind: Kind, temperature: float = units.ROOM_TEMPE
     """
     expected = f"a number in {kind.unit}" if kind.unit else "a plain number"
     if isinstance(value, bool) or not isinstance(value, Real | str):
-        raise ValueError(f"expected {expected} or a string with its unit, not {_shown(value)}")
+        raise ValueError(f"expected {expected} or a string with its unit, not {shown(value)}")
     if isinstance(value, str):
         match = _TEXT.fullmatch(value[:64])
         if not match or len(value) > 64:
-            raise ValueError(f'expected {expected} or a string such as "{_example(kind)}", not {_shown(value)}')
+            raise ValueError(f'expected {expected} or a string such as "{_example(kind)}", not {shown(value)}')
         text, unit = match[1], match[2]
         result = float(text) if unit is None else _convert(float(text), unit, kind, temperature, value)
     else:
@@ -56,7 +56,7 @@ def parse_quantity(value: Any, kind: Kind, temperature: float = units.ROOM_TEMPE
         except OverflowError:  # a whole number beyond 1e308
             result = math.inf
     if not math.isfinite(result):
-        raise ValueError(f"must be finite, not {_shown(value)}")
+        raise ValueError(f"must be finite, not {shown(value)}")
     return result
 
 
@@ -66,9 +66,9 @@ def _convert(number: float, unit: str, kind: Kind, temperature: float, text: str
     if kind is ENERGY and unit == "kT":
         return number
     if not kind.unit:
-        raise ValueError(f"expected a plain number without a unit, not {_shown(text)}")
+        raise ValueError(f"expected a plain number without a unit, not {shown(text)}")
     registry = _registry()
-    wrong = f"{_shown(text)} is not a {kind.name}: expected {kind.unit} or a unit convertible to it"
+    wrong = f"{shown(text)} is not a {kind.name}: expected {kind.unit} or a unit convertible to it"
     try:
         quantity = registry.Quantity(number, registry.parse_units(unit))
         if kind is ENERGY:
@@ -82,7 +82,7 @@ def _convert(number: float, unit: str, kind: Kind, temperature: float, text: str
     except pint.DimensionalityError as error:
         raise ValueError(wrong) from error
     except (pint.UndefinedUnitError, pint.DefinitionSyntaxError, AttributeError) as error:
-        raise ValueError(f"{_shown(text)}: the unit '{unit}' is not known; expected {kind.unit}") from error
+        raise ValueError(f"{shown(text)}: the unit '{unit}' is not known; expected {kind.unit}") from error
     except Exception as error:  # pint's parser raises many types on nonsense, all of them bad input
         raise ValueError(wrong) from error
 
@@ -108,7 +108,8 @@ def _example(kind: Kind) -> str:
     }.get(kind, "1.0")
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A value as a message quotes it, cut short."""
     try:
         text = repr(value)
     except (RecursionError, ValueError):  # nested too deeply, or a number of thousands of digits
