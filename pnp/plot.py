@@ -139,11 +139,12 @@ def _ghk(iv: IVCurve, voltage):
 def _mark_reversal(ax, iv: IVCurve):
     """The reversal potential on the axis, and each ion's Nernst potential where the baths differ."""
     inside, outside = np.asarray(iv.channel.bath_concentration)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        nernst = np.asarray(theory.nernst(inside, outside, iv.channel.valence, iv.channel.temperature))
+    charged = np.flatnonzero(iv.channel.valence).tolist()
+    valence = iv.channel.valence[charged]
+    nernst = np.asarray(theory.nernst(inside[charged], outside[charged], valence, iv.channel.temperature))
     low, high = float(iv.voltage.min()), float(iv.voltage.max())
     labelled = False
-    for k, potential in enumerate(nernst):
+    for k, potential in zip(charged, nernst, strict=True):
         if np.isfinite(potential) and low <= potential <= high and not np.isclose(inside[k], outside[k]):
             label = None if labelled else "Nernst potential of the ion"
             ax.plot([potential], [0], "v", color=_color(k), ms=8, mec="white", mew=0.8, zorder=6, label=label)
