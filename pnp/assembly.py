@@ -1,12 +1,16 @@
 """From local laws to the global system: balances at every node and their Jacobian, by autodiff."""
 
+from collections.abc import Callable
+from itertools import chain
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.extend.core import Literal, jaxpr_as_fun
 from jaxtyping import Array, Float
 
 from pnp.laws import Element, element_flux, element_residual
-from pnp.linear import BlockTridiagonal
+from pnp.linear import Couplings, in_arms
 
 
 class Problem(eqx.Module):
@@ -15,68 +19,97 @@ class Problem(eqx.Module):
     The unknowns are phi and mu − mu_ref at every node, where mu_ref is the inside bath's mu on the
     first half of the nodes and the outside bath's on the rest. In each bath the unknown is then a
     small deviation, known to all its digits however large mu itself is; the step between the two
-    references sits in one element (`reference_step`) and changes nothing else.
+    references sits in one element (`Element.joint`) and changes nothing else.
+
+    Elements run from bath to bath ([…, element]), or from both baths to the middle and side by side
+    for many cases ([…, element, arm, lane]), as elimination wants them: see `in_arms`.
     """
 
     elements: Element
-    valence: Float[Array, " ion"]
-    bath_mu: Float[Array, "2 ion"]
-    """ln c + z phi in the two baths, kT."""
-    voltage: Float[Array, ""]
+    valence: Float[Array, "ion *lane"]
+    bath_mu: Float[Array, "2 ion *ones"]
+    """ln c + z phi in the two baths, kT, with axes to broadcast over the elements."""
+    voltage: Float[Array, "*lane"]
     """phi(inside) − phi(outside), kT/e."""
 
     @property
-    def reference(self) -> Float[Array, "node ion"]:
-        """mu_ref at every node, kT."""
-        count = self.elements.volume.shape[0] + 1
-        inside = jnp.arange(count)[:, None] < count // 2
-        return jnp.where(inside, self.bath_mu[0], self.bath_mu[1])
+    def reference(self) -> tuple[Float[Array, "ion *place"], Float[Array, "ion *place"]]:
+        """mu_ref at the two ends of every element, kT."""
+        inside, outside = self.bath_mu
+        left = jnp.where(self.elements.inside, inside, outside)
+        return left, jnp.where(self.elements.joint, outside, left)
 
-    def _mapped(self, law, unknowns, *transforms):
-        reference = self.reference
-        step = jnp.zeros_like(reference[:-1]).at[reference.shape[0] // 2 - 1].set(self.bath_mu[1] - self.bath_mu[0])
-        elements = eqx.tree_at(lambda e: e.reference_step, self.elements, step)
-        local = lambda left, right, ref, e: law(left, right, ref, e, self.valence)
-        for transform in transforms:
-            local = transform(local)
-        return jax.vmap(local)(unknowns[:-1], unknowns[1:], reference[:-1], elements)
+    @property
+    def node_reference(self) -> Float[Array, "ion node *rest"]:
+        """mu_ref at every node, kT."""
+        left, right = self.reference
+        return jnp.concatenate([left, right[:, -1:]], axis=1)
+
+    def apply(self, law: Callable, left, right):
+        """A law of `pnp.laws` for all elements at once, given the states at their ends."""
+        return law(left, right, self.reference, self.elements, self.valence)
 
 
 def make_problem(elements: Element, valence, concentration, voltage) -> Problem:
-    """A Problem from bath concentrations [2, ion] (mM, > 0) and the voltage (kT/e)."""
+    """A Problem from bath concentrations [2, ion, *lane] (mM, > 0) and the voltage [*lane] (kT/e)."""
     bath_phi = jnp.stack([voltage, jnp.zeros_like(voltage)])
     bath_mu = jnp.log(concentration) + bath_phi[:, None] * valence
-    return Problem(elements, jnp.asarray(valence), bath_mu, voltage)
+    more = elements.permittance.ndim - voltage.ndim
+    return Problem(elements, valence, jnp.expand_dims(bath_mu, tuple(range(2, 2 + more))), voltage)
 
 
-def fluxes(problem: Problem, unknowns: Float[Array, "node unknown"]) -> Float[Array, "element ion"]:
+def elements_in_arms(elements: Element) -> Element:
+    """Elements from bath to bath as two arms that run from the baths to the middle; those of the second
+    are turned round, so that `left` is nearer to the bath."""
+    arms = jax.tree.map(in_arms, elements)
+    turned = lambda value: value.at[..., 1, :].set(value[::-1, ..., 1, :])
+    return eqx.tree_at(lambda e: (e.volume, e.charge, e.excess), arms, replace_fn=turned)
+
+
+def fluxes(problem: Problem, unknowns: Float[Array, "unknown node"]) -> Float[Array, "ion element"]:
     """Flux of each ion through each element, mM nm³/ns."""
-    return problem._mapped(element_flux, unknowns)
+    return jnp.stack(problem.apply(element_flux, unknowns[:, :-1], unknowns[:, 1:]))
 
 
-def residual(problem: Problem, unknowns: Float[Array, "node unknown"]) -> Float[Array, "node unknown"]:
-    """Imbalance of charge and of each ion at every node; at the two ends, distance from the bath."""
-    return _gathered(problem, unknowns, *problem._mapped(element_residual, unknowns))
+def with_baths(problem: Problem, interior: Float[Array, "unknown interior"]) -> Float[Array, "unknown node"]:
+    """The unknowns with those of the two baths, which are given, at the ends."""
+    inside = jnp.zeros_like(interior[:, :1]).at[0].set(problem.voltage)
+    return jnp.concatenate([inside, interior, jnp.zeros_like(inside)], axis=1)
 
 
-def linearize(problem: Problem, unknowns) -> tuple[Float[Array, "node unknown"], BlockTridiagonal]:
-    """The residual's Jacobian as node blocks, with the residual."""
-    with_value = lambda law: lambda *args: 2 * (law(*args),)
-    derivative = lambda law: jax.jacfwd(with_value(law), argnums=(0, 1), has_aux=True)
-    ((ll, lr), (rl, rr)), sides = problem._mapped(element_residual, unknowns, derivative)
-    none, identity = jnp.zeros_like(ll[:1]), jnp.eye(ll.shape[-1])
-    diagonal = jnp.concatenate([ll, none]) + jnp.concatenate([none, rr])
-    return _gathered(problem, unknowns, *sides), BlockTridiagonal(
-        lower=jnp.concatenate([none, rl]).at[-1].set(0.0),
-        diagonal=diagonal.at[0].set(identity).at[-1].set(identity),
-        upper=jnp.concatenate([lr, none]).at[0].set(0.0),
-    )
+def residual(problem: Problem, interior: Float[Array, "unknown interior"]) -> Float[Array, "unknown interior"]:
+    """Imbalance of charge and of each ion at every node between the baths."""
+    unknowns = with_baths(problem, interior)
+    left, right = problem.apply(element_residual, unknowns[:, :-1], unknowns[:, 1:])
+    return jnp.stack(left)[:, 1:] + jnp.stack(right)[:, :-1]
 
 
-def _gathered(problem, unknowns, left, right):
-    """What the elements add to their two nodes, summed by node; at the ends the distance from the baths."""
-    none = jnp.zeros_like(left[:1])
-    total = jnp.concatenate([left, none]) + jnp.concatenate([none, right])
-    phi = jnp.stack([problem.voltage, jnp.zeros_like(problem.voltage)])
-    bath = jnp.zeros_like(unknowns[:2]).at[:, 0].set(phi)
-    return total.at[0].set(unknowns[0] - bath[0]).at[-1].set(unknowns[-1] - bath[1])
+def linearize(problem: Problem, left: list, right: list) -> tuple[tuple[list, list], Couplings]:
+    """What the elements add to the balances of their nodes, and the derivatives of that."""
+    count = len(left)
+    states = [*left, *right]
+    # Traced once: the law and its derivatives are then read off the trace.
+    law = jax.make_jaxpr(lambda *s: list(chain(*problem.apply(element_residual, s[:count], s[count:]))))(*states)
+    value, depends = jaxpr_as_fun(law), _dependence(law.jaxpr)
+    derivative: list[list] = [[None] * (2 * count) for _ in range(2 * count)]
+    for column, state in enumerate(states):
+        alone = lambda moved, c=column: value(*states[:c], moved, *states[c + 1 :])
+        _, tangents = jax.jvp(alone, (state,), (jnp.ones_like(state),))
+        for row, tangent in enumerate(tangents):
+            if column in depends[row]:  # what is zero for every state stays out of the elimination
+                derivative[row][column] = tangent
+    block = lambda rows, columns: [row[columns] for row in derivative[rows]]
+    near, far = slice(None, count), slice(count, None)
+    values = value(*states)
+    couplings = Couplings(block(near, near), block(near, far), block(far, near), block(far, far))
+    return (values[near], values[far]), couplings
+
+
+def _dependence(jaxpr) -> list[set[int]]:
+    """Which arguments of a trace each of its results depends on at all."""
+    known = {variable: {i} for i, variable in enumerate(jaxpr.invars)}
+    of = lambda atom: set() if isinstance(atom, Literal) else known.get(atom, set())
+    for equation in jaxpr.eqns:
+        for variable in equation.outvars:
+            known[variable] = set().union(*map(of, equation.invars))
+    return [of(result) for result in jaxpr.outvars]

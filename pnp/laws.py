@@ -1,37 +1,45 @@
 """The local laws of Poisson–Nernst–Planck: what happens between two neighbouring nodes.
 
 Everything the solver knows of physics is here, written for *one* element (a pair of nodes and the
-properties of the pore between them). `assembly` maps these functions over the mesh and takes their
-derivatives; nothing is derived by hand.
+properties of the pore between them). The laws are plain arithmetic, so they hold as they stand for arrays
+of elements too: the axes after `ion` and `end` (`*place` below) can be anything. `assembly` applies them
+to a whole mesh and takes their derivatives; nothing is derived by hand.
 
     mu_k = ln c_k + z_k phi + mu_ex_k            electrochemical potential, kT
     J_k  = −D_k c_k ∇mu_k,   ∇·(A J_k) = 0       Nernst–Planck, steady
     ∇·(ε₀ ε A ∇phi) = −A (F Σ z_k c_k + rho)     Poisson
+
+A node's state is the sequence (phi, mu_1 − mu_ref_1, …), where mu_ref is given at both ends of an element.
 """
+
+from collections.abc import Sequence
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from pnp.theory.ghk import bernoulli
 
+State = Sequence[Float[Array, "*place"]]
+
 
 class Element(eqx.Module):
-    """What the laws need to know of the pore between two nodes (arrays may carry a leading
-    `element` axis, over which the laws are mapped)."""
+    """What the laws need to know of the pore between two nodes; `end` is (left, right)."""
 
-    permittance: Float[Array, ""]
+    permittance: Float[Array, "*place"]
     """permittivity_scale · ε A / h of the element, mM nm³ per kT/e."""
-    conductance: Float[Array, " ion"]
+    conductance: Float[Array, "ion *place"]
     """D_k A / h, nm³/ns."""
-    volume: Float[Array, " 2"]
+    volume: Float[Array, "end *place"]
     """Volume of the half next to the left and to the right node, nm³."""
-    charge: Float[Array, " 2"]
+    charge: Float[Array, "end *place"]
     """Fixed charge in each half, mM nm³."""
-    excess: Float[Array, "2 ion"]
-    """mu_ex at the left and right end, seen from inside the element, kT."""
-    reference_step: Float[Array, " ion"]
-    """mu_ref(right) − mu_ref(left), kT: see `assembly.Problem`."""
+    excess: Float[Array, "end ion *place"]
+    """mu_ex at the two ends, seen from inside the element, kT."""
+    inside: Bool[Array, "*place"]
+    """Whether mu at the left end is counted from the inside bath's; see `assembly.Problem`."""
+    joint: Bool[Array, "*place"]
+    """Whether the reference changes to the outside bath's across this element."""
 
 
 def edge_flux(conductance, left_concentration, psi_step, mu_step):
@@ -50,39 +58,36 @@ def concentration(phi, mu, valence, excess):
     return jnp.exp(mu - valence * phi - excess)
 
 
-def element_flux(left, right, left_reference, element: Element, valence):
-    """Flux of each ion through one element, mM nm³/ns.
-
-    `left` and `right` are the nodes' unknowns [phi, mu_1 − mu_ref_1, …].
-    """
+def element_flux(left: State, right: State, reference, element: Element, valence) -> list[Float[Array, "*place"]]:
+    """Flux of each ion through one element, mM nm³/ns; `reference`: mu_ref [end][ion], kT."""
     phi_step = right[0] - left[0]
-    mu_step = (right[1:] - left[1:]) + element.reference_step
-    psi_step = valence * phi_step + (element.excess[1] - element.excess[0])
-    c_left = concentration(left[0], left[1:] + left_reference, valence, element.excess[0])
-    return edge_flux(element.conductance, c_left, psi_step, mu_step)
+    flux = []
+    for k, z in enumerate(valence):
+        mu_step = (right[1 + k] - left[1 + k]) + (reference[1][k] - reference[0][k])
+        psi_step = z * phi_step + (element.excess[1][k] - element.excess[0][k])
+        c_left = concentration(left[0], left[1 + k] + reference[0][k], z, element.excess[0][k])
+        flux.append(edge_flux(element.conductance[k], c_left, psi_step, mu_step))
+    return flux
 
 
-def element_concentrations(left, right, left_reference, element: Element, valence):
-    """Concentrations at the two ends of one element, seen from inside it: [2, ion], mM."""
-    right_reference = left_reference + element.reference_step
-    return jnp.stack(
-        [
-            concentration(left[0], left[1:] + left_reference, valence, element.excess[0]),
-            concentration(right[0], right[1:] + right_reference, valence, element.excess[1]),
-        ]
+def end_charge(end: int, state: State, reference, element: Element, valence) -> Float[Array, "*place"]:
+    """Charge, mobile and fixed, of the half of an element next to one of its ends, mM nm³."""
+    mobile = sum(
+        z * concentration(state[0], state[1 + k] + reference[end][k], z, element.excess[end][k])
+        for k, z in enumerate(valence)
     )
+    return element.volume[end] * mobile + element.charge[end]
 
 
-def element_residual(left, right, left_reference, element: Element, valence):
+def element_residual(left: State, right: State, reference, element: Element, valence) -> tuple[State, State]:
     """What one element adds to the balances of its two nodes.
 
     Per node: [electric flux out − charge, flux of each ion out], mM nm³ and mM nm³/ns. Summed over
     the elements that meet at a node they vanish in the steady state.
     """
-    flux = element_flux(left, right, left_reference, element, valence)
-    c = element_concentrations(left, right, left_reference, element, valence)
+    flux = element_flux(left, right, reference, element, valence)
     electric = -element.permittance * (right[0] - left[0])
-    charge = element.volume * (c @ valence) + element.charge
-    out_of_left = jnp.concatenate([(electric - charge[0])[None], flux])
-    out_of_right = jnp.concatenate([(-electric - charge[1])[None], -flux])
-    return out_of_left, out_of_right
+    left_charge, right_charge = (
+        end_charge(end, state, reference, element, valence) for end, state in enumerate((left, right))
+    )
+    return [electric - left_charge, *flux], [-electric - right_charge, *(-j for j in flux)]

@@ -49,12 +49,13 @@ class Mesh(eqx.Module):
 def make_mesh(channel: Channel, nodes: int = DEFAULT_NODES) -> Mesh:
     """A mesh of `nodes` elements from bath to bath; every breakpoint of the channel is a node.
 
-    `nodes` is rounded up to an even number, and the breakpoints are nodes of the mesh half as fine too.
+    `nodes` is rounded up to a multiple of four, so that this mesh and the one half as fine have a middle node;
+    the breakpoints are nodes of both.
     Positions are constants to differentiation. `least_nodes` says how many it takes.
     """
     channel = jax.lax.stop_gradient(channel)
     breaks = channel.breakpoints()
-    elements = 2 * ((nodes + 1) // 2)
+    elements = 4 * ((nodes + 3) // 4)
     # Elements are dealt out to the stretches in whole multiples, as on a mesh of `base` of them, so that
     # the meshes of N, 2N, 4N … nodes are refinements of one another and errors fall by clean factors.
     base = elements // 2
@@ -78,43 +79,49 @@ def least_nodes(channel: Channel) -> Int[Array, ""]:
 
 
 def make_elements(channel: Channel, mesh: Mesh) -> Element:
-    """The element properties of a channel on a mesh; arrays lead with `element`.
+    """The element properties of a channel on a mesh, from bath to bath.
 
     Series quantities (ε A, D A) are harmonic means over the element, exact for a potential drop
     across varying cross-sections; volumes and charges are integrals over its halves.
     """
     h = jnp.diff(mesh.points)
     inner = mesh.points[:-1, None] + h[:, None] * _POINTS  # [half element, quadrature point]
-    half = lambda f: (f @ _WEIGHTS * h).reshape(-1, 2)
-    series = lambda f: 1 / half(1 / f).sum(1)
+    half = lambda f: (f @ _WEIGHTS * h).reshape(-1, 2).T
+    series = lambda f: 1 / half(1 / f).sum(0)
     area = channel.area(inner)
     diffusivity = jnp.moveaxis(channel.diffusivity(inner), -1, 0)
     left, right = mesh.nodes[:-1], mesh.nodes[1:]
-    ends = jnp.stack([left + _END * (right - left), right - _END * (right - left)], axis=1)
+    ends = jnp.stack([left + _END * (right - left), right - _END * (right - left)])
     scale = units.permittivity_scale(channel.temperature)
     return Element(
         permittance=scale * series(channel.permittivity(inner) * area),
-        conductance=jax.vmap(series)(diffusivity * area).T,
+        conductance=jax.vmap(series)(diffusivity * area),
         volume=half(area),
         charge=half(channel.line_charge(inner)) * units.MILLIMOLAR_PER_CHARGE_DENSITY,
-        excess=channel.pmf(ends),
-        reference_step=jnp.zeros((left.size, len(channel.ion_names))),
+        excess=jnp.moveaxis(channel.pmf(ends), -1, 1),
+        **_references(left.size),
     )
 
 
 def coarsened(elements: Element) -> Element:
     """The elements of every other node: pairs joined, in series for flux and field, summed for
-    volume and charge. An even number of elements is needed."""
-    left, right = (jax.tree.map(lambda a, s=side: a[s::2], elements) for side in (0, 1))
+    volume and charge. A multiple of four elements is needed."""
+    left, right = (jax.tree.map(lambda a, s=side: a[..., s::2], elements) for side in (0, 1))
     series = lambda a, b: a * b / (a + b)
     return Element(
         permittance=series(left.permittance, right.permittance),
         conductance=series(left.conductance, right.conductance),
-        volume=jnp.stack([left.volume.sum(1), right.volume.sum(1)], axis=1),
-        charge=jnp.stack([left.charge.sum(1), right.charge.sum(1)], axis=1),
-        excess=jnp.stack([left.excess[:, 0], right.excess[:, 1]], axis=1),
-        reference_step=left.reference_step,
+        volume=jnp.stack([left.volume.sum(0), right.volume.sum(0)]),
+        charge=jnp.stack([left.charge.sum(0), right.charge.sum(0)]),
+        excess=jnp.stack([left.excess[0], right.excess[1]]),
+        **_references(left.permittance.size),
     )
+
+
+def _references(count: int) -> dict[str, Array]:
+    """The first half of the elements count mu from the inside bath, up to the middle node."""
+    index = jnp.arange(count)
+    return {"inside": index < count // 2, "joint": index == count // 2 - 1}
 
 
 def _fractions() -> np.ndarray:

@@ -2,21 +2,24 @@
 
 `solve_root` first tries the whole problem at once from the start it is given. If that fails it goes
 back to an easy problem (no fixed charge, no voltage) and walks to the wanted one, charge first, then
-voltage; a step that fails is halved, one that succeeds is grown. All of it is one `while_loop`, so it
-can be jitted and batched.
+voltage; a step that fails is halved, one that succeeds is grown. All of it is one `while_loop` over many
+cases at once (the last axis, see `lanes`), each on its own walk.
 """
 
 import enum
-from typing import Any, NamedTuple
+from functools import partial
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from pnp.assembly import Problem, linearize, make_problem, residual
-from pnp.laws import Element
-from pnp.linear import BlockTridiagonal, eliminate, solve_linear
+from pnp.assembly import Problem, elements_in_arms, linearize, make_problem, residual, with_baths
+from pnp.lanes import over_lanes
+from pnp.laws import Element, element_residual
+from pnp.linear import eliminate, from_arms, in_arms
 
 
 class Status(enum.IntEnum):
@@ -51,21 +54,28 @@ _TEXT = {
 
 
 def _limit(value):
-    # An array, so that another value does not compile another program.
-    return eqx.field(default=value, converter=lambda given: jnp.asarray(given, float))
+    # Arrays, so that another value does not compile another program; NumPy's, so that making one costs nothing.
+    as_array = lambda given: given if isinstance(given, jax.Array) else np.asarray(given, float)
+    return eqx.field(default=value, converter=as_array)
 
 
 class Settings(eqx.Module):
     """Tolerances and limits of the nonlinear solve; the defaults are meant to be left alone."""
 
-    tolerance: Float[Array, ""] = _limit(1e-8)
-    """Largest undamped change of phi and mu (kT) in the last step. Newton converges quadratically
-    there, so what remains after that step is round-off in most cases, and conservation below 1e-10 in all."""
+    tolerance: Float[Array, ""] = _limit(1e-15)
+    """Largest error of phi and mu (kT) expected to be left after the last step, as `_remaining` predicts it:
+    round-off, and conservation below 1e-10."""
+    rough_tolerance: Float[Array, ""] = _limit(1e-9)
+    """The same on the coarse mesh, whose answer corrects that of the fine one by a small part of itself, and
+    at the stops of a continuation."""
     potential_cap: Float[Array, ""] = _limit(5.0)
     """Largest change of phi (kT/e) in one step: beyond a few kT the linearised Boltzmann factors
     say nothing."""
     depletion_cap: Float[Array, ""] = _limit(5.0)
     """Largest fall of ln c in one step; a rise is taken as log1p, as if c itself were updated."""
+    quadratic_below: Float[Array, ""] = _limit(0.1)
+    """Largest update (kT) after which Newton is taken to converge quadratically: Boltzmann factors are then
+    linear to some per cent, and no cap is in the way."""
     attempt_iterations: Float[Array, ""] = _limit(40.0)
     """Steps allowed to reach one target before it counts as failed. Direct solves take 5–15."""
     first_stride: Float[Array, ""] = _limit(0.25)
@@ -73,185 +83,294 @@ class Settings(eqx.Module):
     smallest_stride: Float[Array, ""] = _limit(1e-4)
     """The continuation gives up below this."""
 
+    def rough(self) -> "Settings":
+        """These, with the rough tolerance everywhere."""
+        return eqx.tree_at(lambda s: s.tolerance, self, self.rough_tolerance)
+
 
 class Start(NamedTuple):
     """Where Newton may begin, phi and absolute mu (kT) per node, and how a voltage change spreads."""
 
-    direct: Float[Array, "node unknown"]
+    direct: Float[Array, "unknown node *rest"]
     """A guess for the whole problem at zero voltage."""
-    easy: Float[Array, "node unknown"]
+    easy: Float[Array, "unknown node *rest"]
     """A guess for the problem without fixed charge and voltage."""
-    shape: Float[Array, " node"]
+    shape: Float[Array, "node *rest"]
     """Fraction of the voltage found at each node, 1 inside and 0 outside."""
 
 
 class Report(NamedTuple):
     """What Newton says of itself."""
 
-    status: Int[Array, ""]
-    iterations: Int[Array, ""]
+    status: Int[Array, "*lane"]
+    iterations: Int[Array, "*lane"]
+    response: Float[Array, "unknown interior *lane"] | None
+    """If asked for, d unknowns / d voltage between the baths, from the last step's matrix: as accurate as
+    that step was small, 1e-7 and better. A constant to differentiation."""
 
 
 class _State(NamedTuple):
-    unknowns: Any
-    settled: Any
+    unknowns: Float[Array, "unknown node arm lane"]
+    response: Float[Array, "unknown node arm lane"] | None
+    """Their derivative with respect to the voltage, beyond the baths."""
+    settled: Float[Array, "unknown node arm lane"]
     """The last converged iterate on the continuation path, at `reached`."""
-    reached: Float[Array, ""]
-    target: Float[Array, ""]
-    stride: Float[Array, ""]
-    tries: Int[Array, ""]
-    iterations: Int[Array, ""]
-    walking: Bool[Array, ""]
-    done: Bool[Array, ""]
-    failed: Bool[Array, ""]
+    reached: Float[Array, " lane"]
+    target: Float[Array, " lane"]
+    stride: Float[Array, " lane"]
+    size: Float[Array, " lane"]
+    """Largest undamped change of an unknown in the last step."""
+    tries: Int[Array, " lane"]
+    iterations: Int[Array, " lane"]
+    walking: Bool[Array, " lane"]
+    done: Bool[Array, " lane"]
+    failed: Bool[Array, " lane"]
 
 
 class Steady(NamedTuple):
     """The full problem in the terms continuation needs."""
 
     elements: Element
-    valence: Float[Array, " ion"]
-    concentration: Float[Array, "2 ion"]
-    voltage: Float[Array, ""]
+    valence: Float[Array, "ion *lane"]
+    concentration: Float[Array, "2 ion *lane"]
+    voltage: Float[Array, "*lane"]
 
     def at(self, progress) -> Problem:
         """The problem part of the way: charge grows over the first half, voltage over the second."""
         charge = jnp.minimum(2 * progress, 1.0)
-        elements = eqx.tree_at(lambda e: e.charge, self.elements, self.elements.charge * charge)
-        elements = eqx.tree_at(lambda e: e.excess, elements, elements.excess * charge)
+        elements = eqx.tree_at(lambda e: (e.charge, e.excess), self.elements, replace_fn=lambda value: value * charge)
         return make_problem(elements, self.valence, self.concentration, self.voltage_at(progress))
 
     def voltage_at(self, progress):
         """kT/e."""
         return self.voltage * jnp.maximum(2 * progress - 1, 0.0)
 
+    def whole(self) -> Problem:
+        """The problem at the end of the way."""
+        return self.at(jnp.ones_like(self.voltage))
+
+    def in_arms(self) -> "Steady":
+        """From both baths to the middle, as elimination wants it."""
+        return self._replace(elements=elements_in_arms(self.elements))
+
 
 def solve_root(
-    steady: Steady, start: Start, guess: Float[Array, "node unknown"] | None, settings: Settings
-) -> tuple[Float[Array, "node unknown"], Report]:
+    steady: Steady,
+    start: Start,
+    guess: Float[Array, "unknown node"] | None,
+    settings: Settings,
+    respond: bool = False,
+) -> tuple[Float[Array, "unknown node"], Report]:
     """Unknowns (phi, mu − mu_ref) that balance `steady`, with a Report.
 
-    `guess`, if given, replaces the start of the first attempt. Derivatives with respect to `steady`
-    follow from the implicit function theorem, forward and reverse and to any order; `start`,
-    `guess` and `settings` do not enter them. If the report says NOT_CONVERGED the unknowns are
-    those of the last iterate and mean nothing.
+    `guess`, if given, replaces the start of the first attempt. `respond` asks for `Report.response`.
+    Derivatives with respect to `steady` follow from the implicit function theorem, forward and reverse and
+    to any order; `start`, `guess` and `settings` do not enter them. If the report says NOT_CONVERGED the
+    unknowns are those of the last iterate and mean nothing.
     """
     frozen = jax.lax.stop_gradient((start, guess))
-    return _root(steady, frozen, settings)
+    interior, report = _root(steady, frozen, settings, respond)
+    return with_baths(steady.whole(), interior), report
 
 
 @eqx.filter_custom_jvp
-def _root(steady, frozen, settings):
-    start, guess = frozen
-    final = steady.at(jnp.ones(()))
-    if guess is None:
-        guess = _relative(_lifted(start.direct, start, steady.valence, steady.voltage), final)
-    easy = steady.at(jnp.zeros(()))
-    base = _relative(start.easy, easy)
-    zero, count = jnp.zeros(()), jnp.zeros((), int)
-    no = jnp.zeros((), bool)
-    state = _State(guess, base, zero, jnp.ones(()), jnp.ones(()), count, count, no, no, no)
-    advance = lambda s: _advance(s, steady, start, base, settings)
-    state = jax.lax.while_loop(lambda s: ~(s.done | s.failed), advance, state)
-    status = jnp.where(
-        state.failed,
-        Status.NOT_CONVERGED,
-        jnp.where(state.walking, Status.CONVERGED_BY_CONTINUATION, Status.CONVERGED),
-    )
-    return state.unknowns, Report(jnp.asarray(status, int), state.iterations)
+def _root(steady, frozen, settings, respond):
+    return (_find_and_respond if respond else _find)(steady, frozen, settings)
 
 
 @_root.def_jvp
 def _root_jvp(primals, tangents):
-    steady, frozen, settings = primals
-    unknowns, report = _root(steady, frozen, settings)
+    steady, frozen, settings, respond = primals
+    interior, report = _root(steady, frozen, settings, respond)
     dynamic, static = eqx.partition(steady, eqx.is_inexact_array)
     tangent = jax.tree.map(
-        lambda p, t: jnp.zeros_like(p) if t is None else t,
+        lambda p, t: jnp.zeros_like(p) if t is None and p is not None else t,
         dynamic,
         tangents[0],
         is_leaf=lambda leaf: leaf is None,
     )
-    balance = lambda s: residual(eqx.combine(s, static).at(jnp.ones(())), unknowns)
+    balance = lambda s: residual(eqx.combine(s, static).whole(), interior)
     _, imbalance = jax.jvp(balance, (dynamic,), (tangent,))
-    _, jacobian = linearize(steady.at(jnp.ones(())), unknowns)
-    jacobian, imbalance = _scaled_rows(jacobian, imbalance)
-    change = -solve_linear(jacobian, imbalance)
+    fixed = jax.lax.stop_gradient((steady, interior))
+    # Derivatives never enter the elimination: they are further solves, backward with the transposed matrix.
+    change = jax.lax.custom_linear_solve(
+        lambda x: jax.jvp(lambda u: residual(steady.whole(), u), (interior,), (x,))[1],
+        -imbalance,
+        solve=lambda _, b: _solve(*fixed, b),
+        transpose_solve=lambda _, b: _solve_transposed(*fixed, b),
+    )
     nothing = jax.tree.map(lambda leaf: None, report)
-    return (unknowns, report), (change, nothing)
+    return (interior, report), (change, nothing)
 
 
-def _advance(state: _State, steady, start, base, settings) -> _State:
+# --- from here on all arrays end in [lane], and those along the pore in [arm, lane] -----------
+
+
+def _solved(steady: Steady, interior, rhs, transposed):
+    """x with J x = rhs at the nodes between the baths, J the residual's Jacobian there or its transpose."""
+    problem = steady.in_arms().whole()
+    unknowns = in_arms(with_baths(steady.whole(), interior))
+    _, couplings = jax.lax.optimization_barrier(linearize(problem, *_ends(unknowns)))
+    shared = in_arms(rhs).at[..., -1, 1, :].set(0.0)  # the arms' parts of the middle node are summed
+    x = eliminate(couplings.transpose() if transposed else couplings, [[row] for row in shared])
+    return from_arms(jnp.stack([row[0] for row in x]))
+
+
+def _newton(steady: Steady, frozen, settings: Settings, respond: bool):
+    start, guess = frozen
+    lanes = jnp.broadcast_shapes(*(leaf.shape[-1:] for leaf in jax.tree.leaves((steady, frozen, settings))))
+    fill = lambda value, dtype=float: jnp.full(lanes, value, dtype)
+    steady = steady.in_arms()
+    start, guess = jax.tree.map(in_arms, (start, guess))
+    base = _relative(start.easy, steady.at(fill(0)))
+    if guess is None:
+        guess = _relative(_lifted(start.direct, start, steady.valence, steady.voltage), steady.whole())
+    spread = lambda unknowns: jnp.broadcast_to(unknowns, (*unknowns.shape[:-1], *lanes))
+    state = _State(
+        unknowns=spread(guess),
+        response=jnp.zeros_like(spread(guess)[:, 1:]) if respond else None,
+        settled=spread(base),
+        reached=fill(0),
+        target=fill(1),
+        stride=fill(1),
+        size=fill(jnp.inf),
+        tries=fill(0, int),
+        iterations=fill(0, int),
+        walking=fill(False, bool),
+        done=fill(False, bool),
+        failed=fill(False, bool),
+    )
+    advance = lambda s: _advance(s, steady, start, settings)
+    state = jax.lax.while_loop(lambda s: ~jnp.all(s.done | s.failed), advance, state)
+    converged = jnp.where(state.walking, Status.CONVERGED_BY_CONTINUATION, Status.CONVERGED)
+    status = jnp.where(state.failed, Status.NOT_CONVERGED, converged)
+    interior = from_arms(state.unknowns)[:, 1:-1]
+    response = None if state.response is None else from_arms(state.response)
+    return interior, Report(status, state.iterations, response)
+
+
+def _ends(unknowns):
+    """States at the two ends of all elements."""
+    return list(unknowns[:, :-1]), list(unknowns[:, 1:])
+
+
+def _advance(state: _State, steady, start, settings) -> _State:
     """One Newton step, and what follows from it for the continuation."""
-    problem = steady.at(state.target)
-    imbalance, jacobian = linearize(problem, state.unknowns)
-    jacobian, imbalance = _scaled_rows(jacobian, imbalance)
-    update = -eliminate(jacobian, imbalance)
-    size = jnp.max(jnp.abs(update))  # of the undamped update: a small damped step proves nothing
+    update, response = _update(state, steady)
+    size = jnp.max(jnp.abs(update), axis=(0, 1, 2))  # of the undamped update: a small damped step proves nothing
     finite = jnp.isfinite(size)
-    moved = _damped(state.unknowns, update, problem.valence, settings)
-    arrived = finite & (size < settings.tolerance)
+    moved = _damped(state.unknowns, update, steady.valence, settings)
+    tolerance = jnp.where(state.target >= 1.0, settings.tolerance, settings.rough_tolerance)
+    arrived = finite & (_remaining(size, state.size, settings) < tolerance)
     lost = ~arrived & (~finite | (state.tries + 1 >= settings.attempt_iterations))
 
-    done = arrived & (state.target >= 1.0)
     reached = jnp.where(arrived, state.target, state.reached)
     settled = jnp.where(arrived, moved, state.settled)
     stride = jnp.where(arrived, 2 * state.stride, state.stride)
     first_loss = lost & ~state.walking
     stride = jnp.where(lost, state.stride / 2, stride)
     stride = jnp.where(first_loss, settings.first_stride, stride)
-    walking = state.walking | lost
-    failed = lost & (stride < settings.smallest_stride)
+    done = arrived & (state.target >= 1.0)
     turning = (arrived & ~done) | lost
     # A walk stops at 0.5, where all charge is in place and the voltage still zero.
     limit = jnp.where(reached < 0.5, 0.5, 1.0)
     target = jnp.where(turning, jnp.minimum(reached + stride, limit), state.target)
-    restart = _carried(settled, steady, start, reached, target)
-    return _State(
-        unknowns=jnp.where(turning, restart, moved),
+    # Few problems need it, so the cost of restarting is not paid where none does.
+    moved = jax.lax.cond(
+        turning.any(),
+        lambda: jnp.where(turning, _carried(settled, steady, start, reached, target), moved),
+        lambda: moved,
+    )
+    after = _State(
+        unknowns=moved,
+        response=response,
         settled=settled,
         reached=reached,
         target=target,
         stride=stride,
+        size=jnp.where(turning, jnp.inf, size),
         tries=jnp.where(turning, 0, state.tries + 1),
         iterations=state.iterations + 1,
-        walking=walking,
+        walking=state.walking | lost,
         done=done,
-        failed=failed,
+        failed=lost & (stride < settings.smallest_stride),
     )
+    stopped = state.done | state.failed
+    return jax.tree.map(lambda old, new: jnp.where(stopped, old, new), state, after)
+
+
+def _update(state: _State, steady):
+    """What Newton would change of the unknowns, and how they answer the voltage if the state has room for it."""
+    sides, couplings = linearize(steady.at(state.target), *_ends(state.unknowns))
+    columns = [_balance(sides)]
+    if state.response is not None:
+        pushed = lambda v: _sides(steady._replace(voltage=v).at(state.target), state.unknowns)
+        columns.append(_balance(jax.jvp(pushed, (steady.voltage,), (jnp.ones_like(steady.voltage),))[1]))
+    # Without the barrier the compiler works out parts of the derivatives again for each of their uses.
+    columns, couplings = jax.lax.optimization_barrier((columns, couplings))
+    solved = eliminate(couplings, [list(row) for row in zip(*columns, strict=True)])
+    update, *response = (-jnp.stack(column) for column in zip(*solved, strict=True))
+    return update, response[0] if response else None
+
+
+def _sides(problem, unknowns):
+    """What the elements add to their two nodes, with the baths as the problem has them."""
+    unknowns = unknowns.at[0, 0, 0].set(problem.voltage)
+    return problem.apply(element_residual, *_ends(unknowns))
+
+
+def _balance(sides):
+    """Sums at the nodes beyond the baths; the middle node's is split between the arms."""
+    return [jnp.concatenate([far[:-1] + near[1:], far[-1:]]) for near, far in zip(*sides, strict=True)]
+
+
+def _remaining(size, previous, settings):
+    """The error (kT) left after an update of `size`: K size², since Newton converges quadratically.
+
+    K is what the last two updates show once both are small, size / previous²; 10 at most, as found where
+    nothing is known yet and where an update is round-off already.
+    """
+    shown = jnp.where(previous < settings.quadratic_below, size / previous**2, 10.0)
+    return jnp.minimum(shown, 10.0) * size**2
 
 
 def _damped(unknowns, update, valence, settings):
-    """The next iterate: phi capped, concentrations updated as numbers that cannot turn negative."""
-    phi_update = update[:, 0]
-    step = jnp.minimum(1.0, settings.potential_cap / jnp.max(jnp.abs(phi_update)))
-    phi_update = step * phi_update
-    log_c = step * update[:, 1:] - valence * phi_update[:, None]
+    """The next iterate: phi capped, concentrations updated as numbers that cannot turn negative.
+
+    update: [unknown, node, arm, lane] for the nodes beyond the baths.
+    """
+    step = jnp.minimum(1.0, settings.potential_cap / jnp.max(jnp.abs(update[0]), axis=(0, 1)))
+    phi_update = step * update[0]
+    charge = valence[:, None, None] * phi_update
+    log_c = step * update[1:] - charge
     log_c = jnp.where(log_c > 0, jnp.log1p(jnp.maximum(log_c, 0.0)), jnp.maximum(log_c, -settings.depletion_cap))
-    change = jnp.concatenate([phi_update[:, None], log_c + valence * phi_update[:, None]], axis=1)
-    return unknowns + change
+    moved = unknowns[:, 1:] + jnp.concatenate([phi_update[None], log_c + charge])
+    return jnp.concatenate([unknowns[:, :1], moved], axis=1)
 
 
 def _carried(unknowns, steady, start, reached, target):
     """An iterate moved to the voltage of another target, at unchanged concentrations."""
     voltage_step = steady.voltage_at(target) - steady.voltage_at(reached)
-    absolute = unknowns.at[:, 1:].add(steady.at(reached).reference)
+    absolute = jnp.concatenate([unknowns[:1], unknowns[1:] + steady.at(reached).node_reference])
     return _relative(_lifted(absolute, start, steady.valence, voltage_step), steady.at(target))
 
 
 def _lifted(absolute, start, valence, voltage):
     """phi and mu after adding `voltage` spread as `start.shape`, concentrations unchanged."""
     lift = voltage * start.shape
-    return jnp.concatenate([(absolute[:, 0] + lift)[:, None], absolute[:, 1:] + valence * lift[:, None]], axis=1)
+    return jnp.concatenate([(absolute[0] + lift)[None], absolute[1:] + valence[:, None, None] * lift])
 
 
 def _relative(absolute, problem: Problem):
-    """Absolute mu to the solver's mu − mu_ref."""
-    return absolute.at[:, 1:].add(-problem.reference)
+    """Absolute mu to the solver's mu − mu_ref, and the baths exactly what they are."""
+    mu = absolute[1:] - problem.node_reference
+    inner = jnp.concatenate([jnp.broadcast_to(absolute[:1], mu[:1].shape), mu])[:, 1:]
+    bath_phi = jnp.stack([problem.voltage, jnp.zeros_like(problem.voltage)])
+    baths = jnp.concatenate([bath_phi[None], jnp.zeros_like(mu[:, 0])])
+    return jnp.concatenate([baths[:, None], inner], axis=1)
 
 
-def _scaled_rows(jacobian: BlockTridiagonal, imbalance):
-    """Each row divided by its largest diagonal-block entry, so that elimination needs no pivots."""
-    scale = 1 / jnp.max(jnp.abs(jacobian.diagonal), axis=-1)
-    rows = BlockTridiagonal(*(block * scale[..., None] for block in jacobian))
-    return rows, imbalance * scale
+_find = over_lanes(partial(_newton, respond=False))
+_find_and_respond = over_lanes(partial(_newton, respond=True))
+_solve = over_lanes(partial(_solved, transposed=False))
+_solve_transposed = over_lanes(partial(_solved, transposed=True))

@@ -16,20 +16,21 @@ def donnan_start(elements: Element, valence, bath) -> tuple[Start, Array]:
 
     Also the flux that kT/e would drive through the pore so filled.
     """
-    neutral = 1 / (elements.conductance @ valence**2)  # resistance at equal concentrations
-    blend = _fall(neutral)[:, None]
-    mixed = blend * bath[0] + (1 - blend) * bath[1]  # neutral, as both baths are
-    volume = by_node(elements.volume, 0.0)
-    excess = (by_node(elements.excess, 0.0) * volume[..., None]).sum(1) / volume.sum(1)[:, None]
-    fixed = by_node(elements.charge, 0.0).sum(1) / volume.sum(1)
-    phi = jax.vmap(_donnan, in_axes=(0, 0, 0, None))(mixed, excess, fixed, valence)
+    neutral = 1 / (valence**2 @ elements.conductance)  # resistance at equal concentrations
+    blend = _fall(neutral)
+    mixed = blend * bath[0][:, None] + (1 - blend) * bath[1][:, None]  # neutral, as both baths are
+    at_nodes = lambda ends: by_node(ends, 0.0).sum(0)
+    volume = at_nodes(elements.volume)
+    excess = at_nodes(elements.excess * elements.volume[:, None]) / volume
+    z = valence[:, None]
     log_mixed = jnp.log(mixed)
-    filled = concentration(phi[:, None], log_mixed, valence, excess)
+    phi = _donnan(log_mixed, excess, at_nodes(elements.charge) / volume, z)
+    filled = concentration(phi, log_mixed, z, excess)
     # mu of the start carries no z phi: in equilibrium mu = ln c(bath), whatever phi is.
-    direct = jnp.concatenate([phi[:, None], log_mixed], axis=1)
-    easy = jnp.concatenate([jnp.zeros_like(phi)[:, None], log_mixed], axis=1)
-    mobile = (filled[:-1] + filled[1:]) / 2
-    resistance = 1 / ((elements.conductance * mobile) @ valence**2)
+    direct = jnp.concatenate([phi[None], log_mixed])
+    easy = jnp.concatenate([jnp.zeros_like(phi)[None], log_mixed])
+    mobile = (filled[:, :-1] + filled[:, 1:]) / 2
+    resistance = 1 / (valence**2 @ (elements.conductance * mobile))
     return Start(direct, easy, _fall(resistance)), 1 / resistance.sum()
 
 
@@ -39,35 +40,34 @@ def _fall(resistance):
     return 1 - passed / passed[-1]
 
 
-def _donnan(mixed, excess, fixed, valence):
-    """phi (kT/e) at which Σ z c exp(−z phi − mu_ex) + rho = 0 at one node, to a start's accuracy.
+def _donnan(log_mixed, excess, fixed, z):
+    """phi (kT/e) at which Σ z c exp(−z phi − mu_ex) + rho = 0 at every node, to a start's accuracy.
 
     The sum falls with phi, so halving an interval cannot fail. (Not optimistix.Bisection: its check of
     the interval is a host callback, which keeps compiled programs out of JAX's cache.)
     """
-    log_mixed = jnp.log(mixed)
 
     def halve(_, interval):
         low, high = interval
         middle = (low + high) / 2
-        positive = valence @ concentration(middle, log_mixed, valence, excess) + fixed > 0
+        positive = (z * concentration(middle, log_mixed, z, excess)).sum(0) + fixed > 0
         return jnp.where(positive, middle, low), jnp.where(positive, high, middle)
 
-    bound = 60.0 + jnp.max(jnp.abs(excess))
+    bound = 60.0 + jnp.max(jnp.abs(excess), axis=0)
     low, high = jax.lax.fori_loop(0, _HALVINGS, halve, (-bound, bound))
     return (low + high) / 2
 
 
 def prolonged(rough, coarse: Problem, fine: Problem):
     """A coarse solution as a guess for the fine mesh: halfway between neighbours."""
-    absolute = rough.at[:, 1:].add(coarse.reference)
-    middle = (absolute[1:] + absolute[:-1]) / 2
-    both = jnp.stack([absolute[:-1], middle], axis=1).reshape(-1, absolute.shape[1])
-    both = jnp.concatenate([both, absolute[-1:]])
-    return both.at[:, 1:].add(-fine.reference)
+    absolute = rough.at[1:].add(coarse.node_reference)
+    middle = (absolute[:, 1:] + absolute[:, :-1]) / 2
+    both = jnp.stack([absolute[:, :-1], middle], axis=2).reshape(absolute.shape[0], -1)
+    both = jnp.concatenate([both, absolute[:, -1:]], axis=1)
+    return both.at[1:].add(-fine.node_reference)
 
 
-def by_node(halves, outside):
-    """[element, 2, …] (left end, right end) as [node, 2, …] (from the left, from the right)."""
-    pad = jnp.full_like(halves[:1, 0], outside)
-    return jnp.stack([jnp.concatenate([pad, halves[:, 1]]), jnp.concatenate([halves[:, 0], pad])], axis=1)
+def by_node(ends, outside):
+    """[end, …, element] as [end, …, node]: what each node sees of the element to its left and right."""
+    pad = jnp.full_like(ends[0, ..., :1], outside)
+    return jnp.stack([jnp.concatenate([pad, ends[1]], axis=-1), jnp.concatenate([ends[0], pad], axis=-1)])

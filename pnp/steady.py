@@ -12,7 +12,7 @@ import optimistix
 from jaxtyping import Array, ArrayLike, Float, Int
 
 from pnp import units
-from pnp.assembly import Problem, fluxes
+from pnp.assembly import Problem, fluxes, with_baths
 from pnp.channel import Channel
 from pnp.laws import Element, concentration
 from pnp.mesh import DEFAULT_NODES, coarsened, least_nodes, make_elements, make_mesh
@@ -227,7 +227,7 @@ def conductance(channel: Channel, voltage: ArrayLike = 0.0, *, nodes: int = DEFA
 @eqx.filter_jit
 def _solve_one(channel, voltage, nodes, settings):
     levels = _levels(channel, nodes)
-    return _state(channel, levels, voltage, settings)
+    return _state(channel, levels, voltage, settings)[0]
 
 
 @eqx.filter_jit
@@ -235,12 +235,8 @@ def _solve_curve(channel, voltages, nodes, settings):
     levels = _levels(channel, nodes)
 
     def point(voltage):
-        def current(v):
-            solution = eqx.tree_at(lambda s: s.channel, _state(channel, levels, v, settings), None)
-            return solution.current, solution
-
-        _, slope, solution = jax.jvp(current, (voltage,), (jnp.ones_like(voltage),), has_aux=True)
-        return solution, slope
+        solution, slope = _state(channel, levels, voltage, settings, respond=True)
+        return eqx.tree_at(lambda s: s.channel, solution, None), slope
 
     solutions, slope = jax.vmap(point)(voltages)
     return IVCurve(
@@ -253,8 +249,8 @@ def _solve_curve(channel, voltages, nodes, settings):
         conservation_error=solutions.conservation_error,
         discretization_error=solutions.discretization_error,
         iterations=solutions.iterations,
-        slope=jax.lax.stop_gradient(slope),
-        permeability=1 / (1 / levels.fine.elements.conductance).sum(0),
+        slope=slope,
+        permeability=1 / (1 / levels.fine.elements.conductance).sum(1),
         nodes=nodes,
         settings=settings,
     )
@@ -263,7 +259,7 @@ def _solve_curve(channel, voltages, nodes, settings):
 @eqx.filter_jit
 def _slope(channel, voltage, nodes):
     levels = _levels(channel, nodes)
-    current = lambda v: _state(channel, levels, v, Settings()).current
+    current = lambda v: _state(channel, levels, v, Settings())[0].current
     return jax.jvp(current, (voltage,), (jnp.ones_like(voltage),))
 
 
@@ -272,7 +268,7 @@ def _reversal(channel, guess, nodes):
     levels = _levels(channel, nodes)
     # In units of the pore's ohmic conductance, so that Newton's tolerances mean the same for every pore.
     unit = jax.lax.stop_gradient(units.CURRENT_PER_FLUX * levels.ohmic)
-    current = lambda v, problem: _state(*problem, v, Settings()).current / unit
+    current = lambda v, problem: _state(*problem, v, Settings())[0].current / unit
     newton = optimistix.Newton(rtol=1e-11, atol=1e-11)
     root = optimistix.root_find(current, newton, guess, args=(channel, levels), max_steps=30, throw=False)
     return jnp.where(root.result == optimistix.RESULTS.successful, root.value, jnp.nan)
@@ -304,36 +300,36 @@ def _levels(channel: Channel, nodes: int) -> _Levels:
     bath = channel.bath_concentration
     bath = jnp.maximum(bath, TRACE * bath.max())
     start, ohmic = donnan_start(elements, channel.valence, bath)
-    coarse = _Level(coarsened(elements), jax.tree.map(lambda a: a[::2], start))
+    coarse = _Level(coarsened(elements), jax.tree.map(lambda a: a[..., ::2], start))
     return _Levels(mesh.nodes, coarse, _Level(elements, start), bath, ohmic)
 
 
-def _state(channel, levels, voltage, settings) -> Solution:
-    """Solve on both levels, and say how far apart they are."""
+def _state(channel, levels, voltage, settings, respond=False) -> tuple[Solution, Float[Array, ""] | None]:
+    """Solve on both levels, and say how far apart they are; if asked also dI/dV (nS), constant to differentiation."""
     coarse, fine = levels.coarse, levels.fine
     valence = jnp.asarray(channel.valence)
     unit = units.thermal_voltage(channel.temperature)
     wanted = lambda level: Steady(level.elements, valence, levels.concentration, voltage / unit)
-    rough, rough_report = solve_root(wanted(coarse), coarse.start, None, settings)
-    problem, rough_problem = (wanted(level).at(jnp.ones(())) for level in (fine, coarse))
+    rough, rough_report = solve_root(wanted(coarse), coarse.start, None, settings.rough())
+    problem, rough_problem = wanted(fine).whole(), wanted(coarse).whole()
     guess = prolonged(rough, rough_problem, problem)
-    unknowns, report = solve_root(wanted(fine), fine.start, guess, settings)
+    unknowns, report = solve_root(wanted(fine), fine.start, guess, settings, respond)
 
     charge = units.CURRENT_PER_FLUX * valence
     flux, along = _mean_flux(problem, unknowns)
     current = flux @ charge
     rough_current = _mean_flux(rough_problem, rough)[0] @ charge
     size = jnp.maximum(jnp.abs(current), 1e-3 * units.CURRENT_PER_FLUX * levels.ohmic)
-    uneven = jnp.abs((along - flux) * charge).sum(1).max() / size
+    uneven = (jnp.abs(charge) @ jnp.abs(along - flux[:, None])).max() / size
     coarseness = jnp.abs(current - rough_current) / 3 / size
     # A factor, not a `where`: the derivative of what is not there must be NaN as well, not zero.
     known = jnp.where(report.status == Status.NOT_CONVERGED, jnp.nan, 1.0)
     valid = lambda value: known * value
-    return Solution(
+    solution = Solution(
         channel=channel,
         voltage=voltage,
         x=levels.x,
-        potential=valid(unknowns[:, 0] * unit),
+        potential=valid(unknowns[0] * unit),
         concentration=valid(_node_concentrations(problem, unknowns)),
         flux=valid(flux / units.MILLIMOLAR_PER_CHARGE_DENSITY),
         ion_current=valid(flux * charge),
@@ -344,6 +340,22 @@ def _state(channel, levels, voltage, settings) -> Solution:
         discretization_error=valid(jax.lax.stop_gradient(coarseness)),
         iterations=report.iterations + rough_report.iterations,
     )
+    if report.response is None:
+        return solution, None
+    slope = _current_slope(jax.lax.stop_gradient((wanted(fine), unknowns[:, 1:-1], report.response)), charge)
+    return solution, valid(slope / unit)
+
+
+def _current_slope(state: tuple[Steady, Array, Array], charge):
+    """dI/dV (pA per kT/e) where the unknowns between the baths answer the voltage by `response`."""
+    steady, interior, response = state
+
+    def current(voltage, interior):
+        problem = steady._replace(voltage=voltage).whole()
+        return _mean_flux(problem, with_baths(problem, interior))[0] @ charge
+
+    _, slope = jax.jvp(current, (steady.voltage, interior), (jnp.ones_like(steady.voltage), response))
+    return slope
 
 
 def _status(fine, coarse, coarseness):
@@ -361,17 +373,15 @@ def _mean_flux(problem: Problem, unknowns):
     """
     along = fluxes(problem, unknowns)
     weight = 1 / jax.lax.stop_gradient(problem.elements.conductance)
-    return (along * weight).sum(0) / weight.sum(0), along
+    return (along * weight).sum(1) / weight.sum(1), along
 
 
 def _node_concentrations(problem: Problem, unknowns):
     """mM at the nodes; seen from both sides and weighted by volume where mu_ex jumps."""
-    mu = (unknowns[:, 1:] + problem.reference)[:, None]
-    phi = unknowns[:, :1, None]
-    excess = by_node(problem.elements.excess, jnp.nan)
-    volume = by_node(problem.elements.volume, 0.0)[..., None]
-    c = concentration(phi, mu, problem.valence, jnp.where(jnp.isnan(excess), 0.0, excess))
-    return (c * volume).sum(1) / volume.sum(1)
+    excess, volume = by_node(problem.elements.excess, 0.0), by_node(problem.elements.volume, 0.0)
+    mu = unknowns[1:] + problem.node_reference
+    c = concentration(unknowns[0], mu, problem.valence[:, None], excess)
+    return ((c * volume[:, None]).sum(0) / volume.sum(0)).T
 
 
 def _check(channel, nodes):
