@@ -62,9 +62,9 @@ def _limit(value):
 class Settings(eqx.Module):
     """Tolerances and limits of the nonlinear solve; the defaults are meant to be left alone."""
 
-    tolerance: Float[Array, ""] = _limit(1e-15)
-    """Largest error of phi and mu (kT) expected to be left after the last step, as `_remaining` predicts it:
-    round-off, and conservation below 1e-10."""
+    tolerance: Float[Array, ""] = _limit(1e-18)
+    """Largest error of phi and mu (kT) expected to be left after the last step, as `_remaining` predicts it.
+    That of mu is multiplied by the conductance of an element over the pore's, thousands, to that of a flux."""
     rough_tolerance: Float[Array, ""] = _limit(1e-9)
     """The same on the coarse mesh, whose answer corrects that of the fine one by a small part of itself, and
     at the stops of a continuation."""

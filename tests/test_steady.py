@@ -190,9 +190,9 @@ def test_solve_raises_or_returns_nan(charged):
 
 
 def test_continuation_finds_the_same_solution(charged):
-    """Four steps are too few to go there directly, and enough to walk."""
+    """Three steps are too few to go there directly, and enough to walk."""
     direct = pnp.solve(charged, 100.0, nodes=100)
-    walked = pnp.solve(charged, 100.0, nodes=100, settings=Settings(attempt_iterations=4))
+    walked = pnp.solve(charged, 100.0, nodes=100, settings=Settings(attempt_iterations=3))
     assert int(direct.status) == Status.CONVERGED
     assert int(walked.status) == Status.CONVERGED_BY_CONTINUATION
     assert int(walked.iterations) > int(direct.iterations)
