@@ -1,0 +1,28 @@
+"""The solver against what is known of it: `python -m validation`.
+
+One module per case, each with a docstring that says what is compared and why, a `SOURCE` and a function `run`.
+"""
+
+CASES = {
+    "verification": (
+        "equilibrium",
+        "nernst",
+        "ghk",
+        "ghk_to_planck",
+        "mixed_valence",
+        "tms",
+        "donnan",
+        "gouy_chapman",
+        "dielectrics",
+        "born",
+        "limiting_current",
+        "bipolar",
+        "access",
+        "constant_field",
+        "manufactured",
+    ),
+    "properties": ("conservation", "derivative"),
+    "independent program": ("bvp",),
+    "experiment": ("experiment",),
+}
+"""The cases by kind, in the order of the table: closed forms, properties, other programs and measurements."""

@@ -1,0 +1,86 @@
+"""Runs the cases, prints one table, writes the report; exit status 1 if a case fails, 2 for bad arguments."""
+
+import argparse
+import importlib
+import os
+import sys
+import time
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+from validation import CASES
+from validation.case import Result
+
+
+@dataclass(frozen=True)
+class Run:
+    """A case that was run: its result and picture (PNG), or the traceback of what it raised."""
+
+    kind: str
+    name: str
+    seconds: float
+    module: ModuleType | None = None
+    result: Result | None = None
+    picture: bytes | None = None
+    failure: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """A case that raised has failed."""
+        return self.result is not None and self.result.passed
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m validation", description="Hold pnp against closed forms, properties, programs and measurements."
+    )
+    parser.add_argument("--only", nargs="+", metavar="NAME", action="extend", help="run these cases only")
+    parser.add_argument("--report", type=Path, metavar="DIR", help="write index.html and a picture per case there")
+    parser.add_argument("--list", action="store_true", help="list the cases and exit")
+    options = parser.parse_args(arguments)
+    if options.list:
+        for kind, names in CASES.items():
+            print(f"{kind}: {', '.join(names)}")
+        return 0
+    known = {name: kind for kind, names in CASES.items() for name in names}
+    unknown = [name for name in options.only or [] if name not in known]
+    if unknown:
+        parser.error(f"no such case: {', '.join(unknown)} (the cases are {', '.join(known)})")
+
+    # Nearly all the time goes into compiling some thirty programs that run for milliseconds.
+    os.environ["XLA_FLAGS"] = f"--xla_backend_optimization_level=0 {os.environ.get('XLA_FLAGS', '')}".strip()
+    from validation import report  # from here on, JAX
+
+    wanted = [name for name in known if not options.only or name in options.only]
+    runs = [run_case(known[name], name, f"{i}/{len(wanted)}", options.report) for i, name in enumerate(wanted, 1)]
+    print(report.versions())
+    print(report.table(runs))
+    for run in runs:
+        if run.failure:
+            print(f"\n{run.name} did not finish:\n{run.failure}", file=sys.stderr)
+    if options.report:
+        print(f"report: {report.write(options.report, runs)}", file=sys.stderr)
+    return 0 if all(run.passed for run in runs) else 1
+
+
+def run_case(kind: str, name: str, position: str, draw: object) -> Run:
+    """Run one case, with its picture if `draw`; whatever it raises is part of the answer."""
+    print(f"[{position}] {name} … ", end="", file=sys.stderr, flush=True)
+    start = time.perf_counter()
+    try:
+        from validation.report import picture
+
+        module = importlib.import_module(f"validation.{name}")
+        result = module.run()
+        run = Run(kind, name, time.perf_counter() - start, module, result, picture(result) if draw else None)
+    except Exception:
+        run = Run(kind, name, time.perf_counter() - start, failure=traceback.format_exc())
+    print(f"{'ok' if run.passed else 'FAILED'}, {run.seconds:.1f} s", file=sys.stderr)
+    return run
+
+
+if __name__ == "__main__":
+    sys.exit(main())
