@@ -49,12 +49,12 @@ def _cells(check) -> tuple[str, ...]:
     return check.quantity, *numbers, order, verdict
 
 
-def table(runs) -> str:
-    """All checks, aligned, by kind."""
+def table(runs, seconds: float) -> str:
+    """Versions, and all checks, aligned, by kind; `seconds`: that it took."""
     lines = [HEAD, *(row for run in runs for row in rows(run))]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     join = lambda row: "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-    text, kind = [join(HEAD)], None
+    text, kind = [versions(), "", join(HEAD)], None
     for run in runs:
         if run.kind != kind:
             kind = run.kind
@@ -62,7 +62,7 @@ def table(runs) -> str:
         text += map(join, rows(run))
     failed = [run.name for run in runs if not run.passed]
     verdict = f"failed: {', '.join(failed)}" if failed else "all passed"
-    text += ["", f"{len(runs)} cases, {len(lines) - 1} checks, {sum(r.seconds for r in runs):.0f} s: {verdict}"]
+    text += ["", f"{len(runs)} cases, {len(lines) - 1} checks, {seconds:.0f} s: {verdict}"]
     return "\n".join(text)
 
 
@@ -75,20 +75,19 @@ def picture(result) -> bytes:
     return buffer.getvalue()
 
 
-def write(folder: Path, runs) -> Path:
+def write(folder: Path, runs, text: str) -> Path:
     """Write the report into `folder`: pictures, `table.txt` and `index.html`, which needs none of the others."""
     folder.mkdir(parents=True, exist_ok=True)
-    for run in runs:
-        if run.picture:
-            write_whole(folder / f"{run.name}.png", lambda path, run=run: path.write_bytes(run.picture))
-    text = f"{versions()}\n{table(runs)}\n"
-    write_whole(folder / "table.txt", lambda path: path.write_text(text, encoding="utf-8"))
+    pictures = {run.name: picture(run.result) for run in runs if run.result}
+    for name, image in pictures.items():
+        write_whole(folder / f"{name}.png", lambda path, image=image: path.write_bytes(image))
+    write_whole(folder / "table.txt", lambda path: path.write_text(text + "\n", encoding="utf-8"))
     index = folder / "index.html"
-    write_whole(index, lambda path: path.write_text(_page(runs), encoding="utf-8"))
+    write_whole(index, lambda path: path.write_text(_page(runs, pictures), encoding="utf-8"))
     return index
 
 
-def _page(runs) -> str:
+def _page(runs, pictures) -> str:
     failed = [run.name for run in runs if not run.passed]
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Validation of pnp</title><style>{STYLE}</style></head><body>
@@ -97,7 +96,7 @@ def _page(runs) -> str:
 <p>{html.escape(f"Failed: {', '.join(failed)}" if failed else "All cases passed.")}
 Order: observed (expected).</p>
 {_html_table(runs)}
-{"".join(map(_section, runs))}</body></html>
+{"".join(_section(run, pictures.get(run.name)) for run in runs)}</body></html>
 """
 
 
@@ -115,20 +114,17 @@ def _html_table(runs) -> str:
     return "<table>" + "\n".join(text) + "</table>"
 
 
-def _section(run) -> str:
+def _section(run, image) -> str:
     """Title, text, picture and conclusion of a case."""
     if run.result is None:
         return f'<h2 id="{run.name}">{run.name}</h2><pre>{html.escape(run.failure)}</pre>'
     title, _, text = inspect.cleandoc(run.module.__doc__).partition("\n")
-    image = ""
-    if run.picture:
-        code = base64.b64encode(run.picture).decode()
-        image = f'<p><img alt="{html.escape(title, True)}" src="data:image/png;base64,{code}"></p>'
+    code = base64.b64encode(image).decode()
     return f"""
 <h2 id="{run.name}">{run.name}: {html.escape(title)}</h2>
 {"".join(map(_paragraph, text.strip().split(chr(10) * 2)))}
 <p class="source">{html.escape(run.module.SOURCE)}</p>
-{image}
+<p><img alt="{html.escape(title, True)}" src="data:image/png;base64,{code}"></p>
 <p><b>{html.escape(run.result.conclusion)}</b> ({run.seconds:.1f} s)</p>
 """
 
