@@ -35,6 +35,7 @@ START_POINTS = 81  # of solve_bvp's first mesh: from 41 to 121 it takes about as
 TOLERANCES = [10.0**-n for n in range(2, 10)]
 REFERENCE_TOLERANCE = 1e-10
 MOST_POINTS = 200_000
+TURN = 0.4  # seconds for which a program is called again and again before the next one has its turn
 
 
 def fixed_charge(x, xp=np):
@@ -223,7 +224,10 @@ def compare(nodes, repeats):
     for _ in range(repeats):  # in turn, so that a busy moment of the machine meets all of them
         for row in rows:
             row.call()  # not timed: the row before has filled the caches with its own
-            row.seconds.append(timed(row.call)[0])
+            turn: list[float] = []
+            while sum(turn) < TURN:
+                turn.append(timed(row.call)[0])
+            row.seconds += turn
     return rows
 
 
@@ -237,7 +241,9 @@ def report(rows, repeats):
         f"Python {platform.python_version()}, jax {jax.__version__}, scipy {scipy.__version__}, "
         f"numpy {np.__version__}; {os.cpu_count()} CPUs; JAX on {device.platform} ({device.device_kind})"
     )
-    print(f"{VOLTAGES.size} voltages, {VOLTAGES[0]:g} to {VOLTAGES[-1]:g} mV; medians of {repeats} (min–max)\n")
+    print(
+        f"{VOLTAGES.size} voltages, {VOLTAGES[0]:g} to {VOLTAGES[-1]:g} mV; medians of {repeats} turns of {TURN:g} s (min–max)\n"
+    )
     print(f"{'':60}{'time, ms':>20}{'time / pnp':>12}{'error of I':>12}{'compile, s':>12}")
     base = statistics.median(rows[0].seconds)
     for row in rows:
@@ -251,7 +257,7 @@ def report(rows, repeats):
 def main():
     """Run the comparison; exit status 1 if a solve fails."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=7, metavar="N", help="timings of each program (default 7)")
+    parser.add_argument("--repeats", type=int, default=7, metavar="N", help="turns of each program (default 7)")
     parser.add_argument("--nodes", type=int, default=400, metavar="N", help="elements of pnp's mesh (default 400)")
     options = parser.parse_args()
     if options.repeats < 1:
