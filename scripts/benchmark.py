@@ -241,9 +241,8 @@ def report(rows, repeats):
         f"Python {platform.python_version()}, jax {jax.__version__}, scipy {scipy.__version__}, "
         f"numpy {np.__version__}; {os.cpu_count()} CPUs; JAX on {device.platform} ({device.device_kind})"
     )
-    print(
-        f"{VOLTAGES.size} voltages, {VOLTAGES[0]:g} to {VOLTAGES[-1]:g} mV; medians of {repeats} turns of {TURN:g} s (min–max)\n"
-    )
+    voltages = f"{VOLTAGES.size} voltages, {VOLTAGES[0]:g} to {VOLTAGES[-1]:g} mV"
+    print(f"{voltages}; medians over {repeats} turns of {TURN:g} s (min–max)\n")
     print(f"{'':60}{'time, ms':>20}{'time / pnp':>12}{'error of I':>12}{'compile, s':>12}")
     base = statistics.median(rows[0].seconds)
     for row in rows:
