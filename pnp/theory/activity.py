@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
 from pnp import units
-from pnp.theory.electrolyte import debye_length
+from pnp.theory.electrolyte import bjerrum_length, debye_length
 
 WATER_SLOPE = 0.509
 """Debye–Hückel A of water at 25 °C, (mol/kg)^-½, for decadic logarithms."""
@@ -25,12 +25,8 @@ def debye_huckel_slope(permittivity: ArrayLike, temperature: ArrayLike = units.R
     permittivity: relative, at `temperature` (K). Proportional to (ε T)^-3/2. Per √(mol/L); the value per √(mol/kg) is
     √(density in kg/L) times that, 0.15% less in water at 25 °C. Debye & Hückel (1923, Phys. Z. 24:185).
     """
-    permittivity = jnp.asarray(permittivity, float)
-    # l_B = e² / (4π ε₀ ε k T) in nm
-    bjerrum_length = units.MILLIMOLAR_PER_CHARGE_DENSITY / (
-        4 * jnp.pi * permittivity * units.permittivity_scale(temperature)
-    )
-    return bjerrum_length / (2 * jnp.log(10.0) * _debye_length_at_standard(permittivity, temperature))
+    debye = _debye_length_at_standard(permittivity, temperature)
+    return bjerrum_length(permittivity, temperature) / (2 * jnp.log(10.0) * debye)
 
 
 def debye_huckel(ionic_strength: ArrayLike, valence: ArrayLike, slope: ArrayLike = WATER_SLOPE) -> Float[Array, "..."]:

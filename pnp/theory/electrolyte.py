@@ -29,7 +29,7 @@ def debye_length(
     """Screening length, nm: λ = √(ε₀ ε k T / (e F Σ z² c)).
 
     concentration: [..., ion] in mM; valence: [ion]; permittivity: relative; temperature: K. Infinite without ions.
-    Debye & Hückel (1923, Phys. Z. 24:185).
+    Debye & Hückel (1923, Phys. Z. 24:185). ValueError where the axes of the ions differ.
     """
     screening = 2 * ionic_strength(concentration, valence)
     return jnp.sqrt(units.permittivity_scale(temperature) * permittivity / screening)
