@@ -29,7 +29,7 @@ _HOME = {
     "IVCurve": "steady",
     "Ion": "species",
     "Settings": "newton",
-    "Solution": "steady",
+    "Solution": "solution",
     "Status": "newton",
     "conductance": "steady",
     "iv_curve": "steady",
@@ -55,10 +55,10 @@ if TYPE_CHECKING:  # what the names below are, for editors and type checkers
     from pnp.newton import Settings as Settings
     from pnp.newton import Status as Status
     from pnp.profiles import ChannelError as ChannelError
+    from pnp.solution import Solution as Solution
     from pnp.species import Ion as Ion
     from pnp.steady import ConvergenceError as ConvergenceError
     from pnp.steady import IVCurve as IVCurve
-    from pnp.steady import Solution as Solution
     from pnp.steady import conductance as conductance
     from pnp.steady import iv_curve as iv_curve
     from pnp.steady import reversal_potential as reversal_potential

@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from pnp import theory, units
 from pnp.channel import Channel
 from pnp.newton import Status
-from pnp.steady import IVCurve, Solution
+from pnp.solution import Solution
+from pnp.steady import IVCurve
 
 _TOTAL = "#1a1a1a"
 _IONS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6d31", "#7570b3"]

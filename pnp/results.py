@@ -12,7 +12,8 @@ import xarray as xr
 
 from pnp.atomic import write_whole
 from pnp.newton import Status
-from pnp.steady import IVCurve, Solution
+from pnp.solution import Solution
+from pnp.steady import IVCurve
 
 FORMATS = (".nc", ".csv", ".json")
 

@@ -8,7 +8,7 @@ import pytest
 
 import pnp
 from pnp import mesh as meshes
-from pnp import steady
+from pnp import solution
 from tests.conftest import make_charged
 
 NODES = 60
@@ -32,7 +32,7 @@ def current(scale, where, voltage=80.0):
 def test_forward_reverse_and_difference_agree(monkeypatch):
     # The mesh follows the Debye length, and is a constant to derivatives: hold it for the difference too.
     mesh = meshes.make_mesh(CHANNEL, NODES)
-    monkeypatch.setattr(steady, "make_mesh", lambda channel, nodes: mesh)
+    monkeypatch.setattr(solution, "make_mesh", lambda channel, nodes: mesh)
 
     def f(scales):
         channel = CHANNEL

@@ -1,0 +1,181 @@
+"""One steady state, solved on two meshes, with what it says of its own errors.
+
+Every problem is solved on two nested meshes. The coarse one gives the fine one its start and the
+answer its discretisation error; it costs less than the Newton steps it saves.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from pnp import units
+from pnp.assembly import Problem, fluxes, with_baths
+from pnp.channel import Channel
+from pnp.laws import Element, concentration
+from pnp.mesh import coarsened, make_elements, make_mesh
+from pnp.newton import Settings, Start, Status, Steady, solve_root
+from pnp.start import by_node, donnan_start, prolonged
+
+COARSE_ERROR = 0.01
+"""Relative discretisation error of the current above which the mesh counts as too coarse."""
+
+TRACE = 1e-12
+"""An ion absent from a bath is given this fraction of the bath's largest concentration, since mu
+holds ln c; it changes currents by as little."""
+
+
+class Solution(eqx.Module):
+    """A steady state at one voltage. Unconverged, every number in it is NaN (see `status`).
+
+    conservation_error: largest deviation of the ion currents along x from their mean, relative to
+    the current (or to 0.1 % of what kT/e drives through the pore, where the current is smaller).
+    discretization_error: estimated from the coarser mesh as |I(N) − I(N/2)| / 3, relative alike.
+    """
+
+    channel: Channel
+    voltage: Float[Array, ""]
+    """mV."""
+    x: Float[Array, " node"]
+    """nm."""
+    potential: Float[Array, " node"]
+    """mV, zero in the outside bath."""
+    concentration: Float[Array, "node ion"]
+    """mM; where a potential of mean force jumps, the mean over the node's volume."""
+    flux: Float[Array, " ion"]
+    """Ions per ns through the pore, positive outward."""
+    ion_current: Float[Array, " ion"]
+    """pA, positive outward."""
+    current: Float[Array, ""]
+    """pA, positive outward."""
+    extrapolated_current: Float[Array, ""]
+    """pA: the current of both meshes extrapolated to no mesh at all (Richardson), I(N) + (I(N) − I(N/2)) / 3.
+    Usually far closer than `discretization_error`, which is that of `current`, says."""
+    status: Int[Array, ""]
+    conservation_error: Float[Array, ""]
+    discretization_error: Float[Array, ""]
+    iterations: Int[Array, ""]
+
+    @property
+    def ion_names(self) -> tuple[str, ...]:
+        """Names along the `ion` axis."""
+        return self.channel.ion_names
+
+    def to_xarray(self):
+        """An `xarray.Dataset` of the profiles with units, names and provenance."""
+        from pnp.results import solution_dataset
+
+        return solution_dataset(self)
+
+
+class _Level(eqx.Module):
+    """One mesh's share of the problem that does not depend on the voltage."""
+
+    elements: Element
+    start: Start
+
+
+class Levels(eqx.Module):
+    """Both meshes."""
+
+    x: Float[Array, " node"]
+    """Of the fine one, nm."""
+    coarse: _Level
+    fine: _Level
+    concentration: Float[Array, "2 ion"]
+    """In the baths, mM, none of them zero."""
+    ohmic: Float[Array, ""]
+    """Flux that 1 kT/e drives through the pore in linear response, mM nm³/ns."""
+
+
+def make_levels(channel: Channel, nodes: int) -> Levels:
+    """Both meshes of a channel, the finer of `nodes` elements."""
+    mesh = make_mesh(channel, nodes)
+    elements = make_elements(channel, mesh)
+    bath = channel.bath_concentration
+    bath = jnp.maximum(bath, TRACE * bath.max())
+    start, ohmic = donnan_start(elements, channel.valence, bath)
+    coarse = _Level(coarsened(elements), jax.tree.map(lambda a: a[..., ::2], start))
+    return Levels(mesh.nodes, coarse, _Level(elements, start), bath, ohmic)
+
+
+def steady_state(
+    channel: Channel, levels: Levels, voltage: Array, settings: Settings, respond: bool = False
+) -> tuple[Solution, Float[Array, ""] | None]:
+    """Solve on both levels, and say how far apart they are; if asked also dI/dV (nS), constant to differentiation."""
+    coarse, fine = levels.coarse, levels.fine
+    valence = jnp.asarray(channel.valence)
+    unit = units.thermal_voltage(channel.temperature)
+    wanted = lambda level: Steady(level.elements, valence, levels.concentration, voltage / unit)
+    rough, rough_report = solve_root(wanted(coarse), coarse.start, None, settings.rough())
+    problem, rough_problem = wanted(fine).whole(), wanted(coarse).whole()
+    guess = prolonged(rough, rough_problem, problem)
+    unknowns, report = solve_root(wanted(fine), fine.start, guess, settings, respond)
+
+    charge = units.CURRENT_PER_FLUX * valence
+    flux, along = _mean_flux(problem, unknowns)
+    current = flux @ charge
+    rough_current = _mean_flux(rough_problem, rough)[0] @ charge
+    size = jnp.maximum(jnp.abs(current), 1e-3 * units.CURRENT_PER_FLUX * levels.ohmic)
+    uneven = (jnp.abs(charge) @ jnp.abs(along - flux[:, None])).max() / size
+    coarseness = jnp.abs(current - rough_current) / 3 / size
+    # A factor, not a `where`: the derivative of what is not there must be NaN as well, not zero.
+    known = jnp.where(report.status == Status.NOT_CONVERGED, jnp.nan, 1.0)
+    valid = lambda value: known * value
+    solution = Solution(
+        channel=channel,
+        voltage=voltage,
+        x=levels.x,
+        potential=valid(unknowns[0] * unit),
+        concentration=valid(_node_concentrations(problem, unknowns)),
+        flux=valid(flux / units.MILLIMOLAR_PER_CHARGE_DENSITY),
+        ion_current=valid(flux * charge),
+        current=valid(current),
+        extrapolated_current=valid(current + (current - rough_current) / 3),
+        status=_status(report.status, rough_report.status, coarseness),
+        conservation_error=valid(jax.lax.stop_gradient(uneven)),
+        discretization_error=valid(jax.lax.stop_gradient(coarseness)),
+        iterations=report.iterations + rough_report.iterations,
+    )
+    if report.response is None:
+        return solution, None
+    slope = _current_slope(jax.lax.stop_gradient((wanted(fine), unknowns[:, 1:-1], report.response)), charge)
+    return solution, valid(slope / unit)
+
+
+def _current_slope(state: tuple[Steady, Array, Array], charge):
+    """dI/dV (pA per kT/e) where the unknowns between the baths answer the voltage by `response`."""
+    steady, interior, response = state
+
+    def current(voltage, interior):
+        problem = steady._replace(voltage=voltage).whole()
+        return _mean_flux(problem, with_baths(problem, interior))[0] @ charge
+
+    _, slope = jax.jvp(current, (steady.voltage, interior), (jnp.ones_like(steady.voltage), response))
+    return slope
+
+
+def _status(fine, coarse, coarseness):
+    """The verdict on a point from both meshes; an unknown error counts as too large."""
+    trusted = (coarse != Status.NOT_CONVERGED) & (coarseness <= COARSE_ERROR)
+    converged = jnp.where(trusted, jnp.maximum(fine, coarse), Status.MESH_TOO_COARSE)
+    return jnp.where(fine == Status.NOT_CONVERGED, fine, converged)
+
+
+def _mean_flux(problem: Problem, unknowns):
+    """Flux of each ion, averaged over the elements, and along x; mM nm³/ns.
+
+    The flux is the same in every element but for round-off; weighting by resistance makes the mean
+    that of the pore, where the driving force is found, and not of the wide reservoirs.
+    """
+    along = fluxes(problem, unknowns)
+    weight = 1 / jax.lax.stop_gradient(problem.elements.conductance)
+    return (along * weight).sum(1) / weight.sum(1), along
+
+
+def _node_concentrations(problem: Problem, unknowns):
+    """mM at the nodes; seen from both sides and weighted by volume where mu_ex jumps."""
+    excess, volume = by_node(problem.elements.excess, 0.0), by_node(problem.elements.volume, 0.0)
+    mu = unknowns[1:] + problem.node_reference
+    c = concentration(unknowns[0], mu, problem.valence[:, None], excess)
+    return ((c * volume[:, None]).sum(0) / volume.sum(0)).T
