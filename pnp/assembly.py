@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax.extend.core import Literal, jaxpr_as_fun
 from jaxtyping import Array, Float
 
-from pnp.laws import Element, element_flux, element_residual
+from pnp.laws import Element, element_balance, element_flux, log_resistance
 from pnp.linear import Couplings, in_arms
 
 
@@ -71,6 +71,11 @@ def fluxes(problem: Problem, unknowns: Float[Array, "unknown node"]) -> Float[Ar
     return jnp.stack(problem.apply(element_flux, unknowns[:, :-1], unknowns[:, 1:]))
 
 
+def shares(problem: Problem, unknowns: Float[Array, "unknown node"]) -> Float[Array, "ion element"]:
+    """The share each element has of the resistance to each ion; they add up to 1."""
+    return jax.nn.softmax(jnp.stack(problem.apply(log_resistance, unknowns[:, :-1], unknowns[:, 1:])), axis=1)
+
+
 def with_baths(problem: Problem, interior: Float[Array, "unknown interior"]) -> Float[Array, "unknown node"]:
     """The unknowns with those of the two baths, which are given, at the ends."""
     inside = jnp.zeros_like(interior[:, :1]).at[0].set(problem.voltage)
@@ -78,31 +83,36 @@ def with_baths(problem: Problem, interior: Float[Array, "unknown interior"]) -> 
 
 
 def residual(problem: Problem, interior: Float[Array, "unknown interior"]) -> Float[Array, "unknown interior"]:
-    """Imbalance of charge and of each ion at every node between the baths."""
+    """Imbalance of charge and of each ion at every node between the baths: flux out, less what the node holds."""
     unknowns = with_baths(problem, interior)
-    left, right = problem.apply(element_residual, unknowns[:, :-1], unknowns[:, 1:])
-    return jnp.stack(left)[:, 1:] + jnp.stack(right)[:, :-1]
+    through, left, right = problem.apply(element_balance, unknowns[:, :-1], unknowns[:, 1:])
+    outward = jnp.stack([flux[1:] - flux[:-1] for flux in through])
+    held = jnp.stack([a[1:] + b[:-1] for a, b in zip(left, right, strict=True)])
+    return outward.at[: len(held)].add(-held)
 
 
-def linearize(problem: Problem, left: list, right: list) -> tuple[tuple[list, list], Couplings]:
-    """What the elements add to the balances of their nodes, and the derivatives of that."""
-    count = len(left)
-    states = [*left, *right]
+def linearize(problem: Problem, near: list, far: list) -> tuple[tuple[list, list, list], Couplings]:
+    """What passes through the elements and what their ends hold (see `laws.element_balance`), with derivatives."""
+    count = len(near)
+    states = [*near, *far]
     # Traced once: the law and its derivatives are then read off the trace.
-    law = jax.make_jaxpr(lambda *s: list(chain(*problem.apply(element_residual, s[:count], s[count:]))))(*states)
-    value, depends = jaxpr_as_fun(law), _dependence(law.jaxpr)
-    derivative: list[list] = [[None] * (2 * count) for _ in range(2 * count)]
+    law = lambda *s: list(chain(*problem.apply(element_balance, s[:count], s[count:])))
+    traced = jax.make_jaxpr(law)(*states)
+    value, depends = jaxpr_as_fun(traced), _dependence(traced.jaxpr)
+    rows: list[list] = [[None] * (2 * count) for _ in depends]
     for column, state in enumerate(states):
         alone = lambda moved, c=column: value(*states[:c], moved, *states[c + 1 :])
         _, tangents = jax.jvp(alone, (state,), (jnp.ones_like(state),))
         for row, tangent in enumerate(tangents):
             if column in depends[row]:  # what is zero for every state stays out of the elimination
-                derivative[row][column] = tangent
-    block = lambda rows, columns: [row[columns] for row in derivative[rows]]
-    near, far = slice(None, count), slice(count, None)
-    values = value(*states)
-    couplings = Couplings(block(near, near), block(near, far), block(far, near), block(far, far))
-    return (values[near], values[far]), couplings
+                rows[row][column] = tangent
+    half = (len(rows) - count) // 2
+    parts = lambda results: (results[:count], results[count : count + half], results[count + half :])
+    through, at_near, at_far = parts(rows)
+    block = lambda part, columns: [row[columns] for row in part]
+    one, other = slice(None, count), slice(count, None)
+    couplings = Couplings(block(through, one), block(through, other), block(at_near, one), block(at_far, other))
+    return parts(value(*states)), couplings
 
 
 def _dependence(jaxpr) -> list[set[int]]:

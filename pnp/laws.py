@@ -70,6 +70,23 @@ def element_flux(left: State, right: State, reference, element: Element, valence
     return flux
 
 
+def log_resistance(left: State, right: State, reference, element: Element, valence) -> list[Float[Array, "*place"]]:
+    """ln R of one element for each ion, where R J = e^mu_L − e^mu_R exactly: e^ψ integrated over h / (D A).
+
+    Resistances in series add up, J Σ R = e^mu_inside − e^mu_outside: in a given potential the steady state of the ions
+    is known. R = (h / D A) e^((ψ_L + ψ_R)/2) sinh(Δψ/2) / (Δψ/2), in a form that cannot overflow.
+    """
+    logarithms = []
+    for k, z in enumerate(valence):
+        ends = [z * state[0] + element.excess[end][k] for end, state in enumerate((left, right))]
+        y = jnp.abs(ends[1] - ends[0])
+        small = y < 1e-3
+        far = jnp.where(small, 1.0, y)
+        steepness = jnp.where(small, y**2 / 24, far / 2 + jnp.log(-jnp.expm1(-far) / far))
+        logarithms.append((ends[0] + ends[1]) / 2 + steepness - jnp.log(element.conductance[k]))
+    return logarithms
+
+
 def end_charge(end: int, state: State, reference, element: Element, valence) -> Float[Array, "*place"]:
     """Charge, mobile and fixed, of the half of an element next to one of its ends, mM nm³."""
     mobile = sum(
@@ -79,15 +96,16 @@ def end_charge(end: int, state: State, reference, element: Element, valence) -> 
     return element.volume[end] * mobile + element.charge[end]
 
 
-def element_residual(left: State, right: State, reference, element: Element, valence) -> tuple[State, State]:
-    """What one element adds to the balances of its two nodes.
+def element_balance(left: State, right: State, reference, element: Element, valence) -> tuple[State, State, State]:
+    """What passes through an element, and what its two halves hold.
 
-    Per node: [electric flux out − charge, flux of each ion out], mM nm³ and mM nm³/ns. Summed over
-    the elements that meet at a node they vanish in the steady state.
+    Through: [electric flux −ε₀ε A ∇phi, flux of each ion], positive to the right, mM nm³ and mM nm³/ns. Held, left
+    and right: [charge, then nothing, for no ion is made or stored in the steady state]. At every node what flows out
+    through the elements that meet there equals what their halves next to it hold.
+
+    The two are kept apart because the flux leaves one node as it enters the other: elimination (`linear`) needs to
+    know what is lost on the way, which a difference of sums could not tell from round-off.
     """
-    flux = element_flux(left, right, reference, element, valence)
-    electric = -element.permittance * (right[0] - left[0])
-    left_charge, right_charge = (
-        end_charge(end, state, reference, element, valence) for end, state in enumerate((left, right))
-    )
-    return [electric - left_charge, *flux], [-electric - right_charge, *(-j for j in flux)]
+    through = [-element.permittance * (right[0] - left[0]), *element_flux(left, right, reference, element, valence)]
+    held = [[end_charge(end, state, reference, element, valence)] for end, state in enumerate((left, right))]
+    return through, held[0], held[1]

@@ -18,7 +18,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from pnp.assembly import Problem, elements_in_arms, linearize, make_problem, residual, with_baths
 from pnp.lanes import over_lanes
-from pnp.laws import Element, element_residual
+from pnp.laws import Element, element_balance, log_resistance
 from pnp.linear import eliminate, from_arms, in_arms
 
 
@@ -68,16 +68,16 @@ class Settings(eqx.Module):
     rough_tolerance: Float[Array, ""] = _limit(1e-9)
     """The same on the coarse mesh, whose answer corrects that of the fine one by a small part of itself, and
     at the stops of a continuation."""
-    potential_cap: Float[Array, ""] = _limit(5.0)
-    """Largest change of phi (kT/e) in one step: beyond a few kT the linearised Boltzmann factors
-    say nothing."""
-    depletion_cap: Float[Array, ""] = _limit(5.0)
-    """Largest fall of ln c in one step; a rise is taken as log1p, as if c itself were updated."""
+    potential_cap: Float[Array, ""] = _limit(10.0)
+    """Largest change of phi (kT/e) in one step. Linearised Boltzmann factors say little beyond a few kT, but a step
+    too far is taken back by 1 kT a step at least, and layers of 100 kT have to be crossed: of 5, 10, 25 and 100 tried
+    on scripts/stress.py, 10 needs the fewest steps and 100 fails."""
     quadratic_below: Float[Array, ""] = _limit(0.1)
     """Largest update (kT) after which Newton is taken to converge quadratically: Boltzmann factors are then
     linear to some per cent, and no cap is in the way."""
-    attempt_iterations: Float[Array, ""] = _limit(40.0)
-    """Steps allowed to reach one target before it counts as failed. Direct solves take 5–15."""
+    attempt_iterations: Float[Array, ""] = _limit(150.0)
+    """Steps allowed to reach one target before it counts as failed. Direct solves take 5–15; where barriers of
+    100 kT leave a region without ions, up to 120."""
     first_stride: Float[Array, ""] = _limit(0.25)
     """First step of the continuation, of a path of length 1 (charge to 0.5, voltage from there)."""
     smallest_stride: Float[Array, ""] = _limit(1e-4)
@@ -211,9 +211,13 @@ def _solved(steady: Steady, interior, rhs, transposed):
     problem = steady.in_arms().whole()
     unknowns = in_arms(with_baths(steady.whole(), interior))
     _, couplings = jax.lax.optimization_barrier(linearize(problem, *_ends(unknowns)))
-    shared = in_arms(rhs).at[..., -1, 1, :].set(0.0)  # the arms' parts of the middle node are summed
-    x = eliminate(couplings.transpose() if transposed else couplings, [[row] for row in shared])
-    return from_arms(jnp.stack([row[0] for row in x]))
+
+    def solved(rhs):
+        shared = in_arms(rhs).at[..., -1, 1, :].set(0.0)  # the arms' parts of the middle node are summed
+        return from_arms(jnp.stack([row[0] for row in eliminate(couplings, None, [[row] for row in shared])]))
+
+    # The elimination itself transposed: that of the transposed matrix would be less accurate, see `linear`.
+    return jax.vjp(solved, jnp.zeros_like(rhs))[1](rhs)[0] if transposed else solved(rhs)
 
 
 def _newton(steady: Steady, frozen, settings: Settings, respond: bool):
@@ -259,7 +263,7 @@ def _advance(state: _State, steady, start, settings) -> _State:
     update, response = _update(state, steady)
     size = jnp.max(jnp.abs(update), axis=(0, 1, 2))  # of the undamped update: a small damped step proves nothing
     finite = jnp.isfinite(size)
-    moved = _damped(state.unknowns, update, steady.valence, settings)
+    moved = _stepped(state.unknowns, update, size, steady.at(state.target), settings)
     tolerance = jnp.where(state.target >= 1.0, settings.tolerance, settings.rough_tolerance)
     arrived = finite & (_remaining(size, state.size, settings) < tolerance)
     lost = ~arrived & (~finite | (state.tries + 1 >= settings.attempt_iterations))
@@ -301,27 +305,29 @@ def _advance(state: _State, steady, start, settings) -> _State:
 
 def _update(state: _State, steady):
     """What Newton would change of the unknowns, and how they answer the voltage if the state has room for it."""
-    sides, couplings = linearize(steady.at(state.target), *_ends(state.unknowns))
-    columns = [_balance(sides)]
+    balance, couplings = linearize(steady.at(state.target), *_ends(state.unknowns))
+    columns = [_gathered(*balance)]
     if state.response is not None:
-        pushed = lambda v: _sides(steady._replace(voltage=v).at(state.target), state.unknowns)
-        columns.append(_balance(jax.jvp(pushed, (steady.voltage,), (jnp.ones_like(steady.voltage),))[1]))
+        pushed = lambda v: _balance(steady._replace(voltage=v).at(state.target), state.unknowns)
+        columns.append(_gathered(*jax.jvp(pushed, (steady.voltage,), (jnp.ones_like(steady.voltage),))[1]))
+    through, held = ([list(row) for row in zip(*part, strict=True)] for part in zip(*columns, strict=True))
     # Without the barrier the compiler works out parts of the derivatives again for each of their uses.
-    columns, couplings = jax.lax.optimization_barrier((columns, couplings))
-    solved = eliminate(couplings, [list(row) for row in zip(*columns, strict=True)])
-    update, *response = (-jnp.stack(column) for column in zip(*solved, strict=True))
+    through, held, couplings = jax.lax.optimization_barrier((through, held, couplings))
+    update, *response = (jnp.stack(column) for column in zip(*eliminate(couplings, through, held), strict=True))
     return update, response[0] if response else None
 
 
-def _sides(problem, unknowns):
-    """What the elements add to their two nodes, with the baths as the problem has them."""
+def _balance(problem, unknowns):
+    """`laws.element_balance`, with the baths as the problem has them."""
     unknowns = unknowns.at[0, 0, 0].set(problem.voltage)
-    return problem.apply(element_residual, *_ends(unknowns))
+    return problem.apply(element_balance, *_ends(unknowns))
 
 
-def _balance(sides):
-    """Sums at the nodes beyond the baths; the middle node's is split between the arms."""
-    return [jnp.concatenate([far[:-1] + near[1:], far[-1:]]) for near, far in zip(*sides, strict=True)]
+def _gathered(through, near, far):
+    """What passes through the elements, and what the nodes beyond the baths hold; the middle's is split between the
+    arms. No ion is held anywhere."""
+    held = [jnp.concatenate([there[:-1] + here[1:], there[-1:]]) for here, there in zip(near, far, strict=True)]
+    return through, [*held, *[jnp.zeros_like(held[0])] * (len(through) - len(held))]
 
 
 def _remaining(size, previous, settings):
@@ -334,18 +340,41 @@ def _remaining(size, previous, settings):
     return jnp.minimum(shown, 10.0) * size**2
 
 
-def _damped(unknowns, update, valence, settings):
-    """The next iterate: phi capped, concentrations updated as numbers that cannot turn negative.
+def _stepped(unknowns, update, size, problem, settings):
+    """The next iterate. Far from the solution only phi is updated, by a step that is capped, and the ions are given
+    the steady state they have in that potential; near to it all are updated.
 
-    update: [unknown, node, arm, lane] for the nodes beyond the baths.
+    update: [unknown, node, arm, lane] for the nodes beyond the baths; size: its largest entry, [lane].
     """
-    step = jnp.minimum(1.0, settings.potential_cap / jnp.max(jnp.abs(update[0]), axis=(0, 1)))
-    phi_update = step * update[0]
-    charge = valence[:, None, None] * phi_update
-    log_c = step * update[1:] - charge
-    log_c = jnp.where(log_c > 0, jnp.log1p(jnp.maximum(log_c, 0.0)), jnp.maximum(log_c, -settings.depletion_cap))
-    moved = unknowns[:, 1:] + jnp.concatenate([phi_update[None], log_c + charge])
-    return jnp.concatenate([unknowns[:, :1], moved], axis=1)
+    near = size < settings.quadratic_below
+    step = jnp.where(near, 1.0, jnp.minimum(1.0, settings.potential_cap / jnp.max(jnp.abs(update[0]), axis=(0, 1))))
+    moved = unknowns.at[:, 1:].add(jnp.where(near, update, step * update))
+    settled = jax.lax.cond(jnp.all(near), lambda: moved, lambda: _settled(moved, problem))
+    return jnp.where(near, moved, settled)
+
+
+def _settled(unknowns, problem: Problem):
+    """The ions in the steady state they have in the potential of an iterate.
+
+    e^mu = e^mu_near · (1 − r) + e^mu_far · r at a node that has the share r of the resistance between it and the bath
+    its arm begins in, and mu_near is what mu is counted from.
+    """
+    logarithms = jnp.stack(problem.apply(log_resistance, *_ends(unknowns)))
+    resistance = jnp.exp(logarithms - jnp.max(logarithms, axis=(1, 2), keepdims=True))
+    passed = jnp.cumsum(resistance, axis=1)
+    ahead = jnp.cumsum(resistance[:, ::-1], axis=1)[:, ::-1]
+    total = ahead[:, :1].sum(2, keepdims=True)
+    beyond = jnp.concatenate([ahead[:, 1:], jnp.zeros_like(total + ahead[:, :1])], axis=1) + ahead[:, :1, ::-1]
+    inside, outside = problem.bath_mu
+    step = jnp.concatenate([outside - inside, inside - outside], axis=-2)
+    share = passed / total
+    rise = share * jnp.expm1(step)
+    small = jnp.abs(rise) < 0.5
+    apart = jnp.logaddexp(jnp.log(beyond / total), jnp.log(share) + step)
+    mu = jnp.where(small, jnp.log1p(jnp.where(small, rise, 0.0)), apart)
+    # The middle node is counted from the outside bath's mu in both arms.
+    mu = mu.at[:, -1, 0].add((inside - outside)[:, 0, 0])
+    return jnp.concatenate([unknowns[:1], jnp.concatenate([jnp.zeros_like(mu[:, :1]), mu], axis=1)])
 
 
 def _carried(unknowns, steady, start, reached, target):

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
@@ -49,12 +50,20 @@ class Table(Profile):
 
     def __init__(self, x: ArrayLike, y: ArrayLike):
         self.x, self.y = jnp.asarray(x, float), jnp.asarray(y, float)
-        x = np.asarray(x, float)
-        if x.ndim != 1 or x.shape != self.y.shape:
-            raise ChannelError(f"a profile needs as many values as positions, not {self.y.shape} on {x.shape}")
-        if x.size < 2 or not np.all(np.isfinite(x)) or np.any(np.diff(x) < 0):
-            raise ChannelError("the positions of a profile must be at least two, finite and increasing")
-        short = np.arange(x.size) if x.size <= _SHORT else np.flatnonzero(np.diff(x) == 0)
+        if self.x.ndim != 1 or self.x.shape != self.y.shape:
+            raise ChannelError(f"a profile needs as many values as positions, not {self.y.shape} on {self.x.shape}")
+        if self.x.size < 2:
+            raise ChannelError("a profile needs at least two positions")
+        every = tuple(range(self.x.size))
+        if isinstance(self.x, jax.core.Tracer):  # positions that are computed: nothing of them is known here
+            if self.x.size > _SHORT:
+                raise ChannelError(f"a profile at positions that are traced by JAX can have {_SHORT} of them at most")
+            self.node_index = every
+            return
+        x = np.asarray(self.x)
+        if not np.all(np.isfinite(x)) or np.any(np.diff(x) < 0):
+            raise ChannelError("the positions of a profile must be finite and increasing")
+        short = every if x.size <= _SHORT else np.flatnonzero(np.diff(x) == 0)
         self.node_index = tuple(map(int, short))
 
     def __call__(self, x):

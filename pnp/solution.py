@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from pnp import units
-from pnp.assembly import Problem, fluxes, with_baths
+from pnp.assembly import Problem, fluxes, shares, with_baths
 from pnp.channel import Channel
 from pnp.laws import Element, concentration
 from pnp.mesh import coarsened, make_elements, make_mesh
@@ -29,7 +29,8 @@ class Solution(eqx.Module):
     """A steady state at one voltage. Unconverged, every number in it is NaN (see `status`).
 
     conservation_error: largest deviation of the ion currents along x from their mean, relative to
-    the current (or to 0.1 % of what kT/e drives through the pore, where the current is smaller).
+    the current (or to 0.1 % of what kT/e drives through the pore, where the current is smaller); in elements
+    of less than average resistance in proportion to it.
     discretization_error: estimated from the coarser mesh as |I(N) − I(N/2)| / 3, relative alike.
     """
 
@@ -113,11 +114,11 @@ def steady_state(
     unknowns, report = solve_root(wanted(fine), fine.start, guess, settings, respond)
 
     charge = units.CURRENT_PER_FLUX * valence
-    flux, along = _mean_flux(problem, unknowns)
+    flux, deviation = _mean_flux(problem, unknowns)
     current = flux @ charge
     rough_current = _mean_flux(rough_problem, rough)[0] @ charge
     size = jnp.maximum(jnp.abs(current), 1e-3 * units.CURRENT_PER_FLUX * levels.ohmic)
-    uneven = (jnp.abs(charge) @ jnp.abs(along - flux[:, None])).max() / size
+    uneven = (jnp.abs(charge) @ jnp.abs(deviation)).max() / size
     coarseness = jnp.abs(current - rough_current) / 3 / size
     # A factor, not a `where`: the derivative of what is not there must be NaN as well, not zero.
     known = jnp.where(report.status == Status.NOT_CONVERGED, jnp.nan, 1.0)
@@ -163,14 +164,16 @@ def _status(fine, coarse, coarseness):
 
 
 def _mean_flux(problem: Problem, unknowns):
-    """Flux of each ion, averaged over the elements, and along x; mM nm³/ns.
+    """Flux of each ion, averaged over the elements, and its deviation along x; mM nm³/ns.
 
-    The flux is the same in every element but for round-off; weighting by resistance makes the mean
-    that of the pore, where the driving force is found, and not of the wide reservoirs.
+    The flux is the same in every element but for round-off. Each counts by its share of the resistance, for there the
+    driving force is found: where an ion moves freely, behind a barrier say, the last digit of mu is a large flux. For
+    the same reason the deviation of an element of less than the average resistance counts in proportion.
     """
     along = fluxes(problem, unknowns)
-    weight = 1 / jax.lax.stop_gradient(problem.elements.conductance)
-    return (along * weight).sum(1) / weight.sum(1), along
+    share = jax.lax.stop_gradient(shares(problem, unknowns))
+    mean = (along * share).sum(1)
+    return mean, (along - mean[:, None]) * jnp.minimum(1.0, share * share.shape[1])
 
 
 def _node_concentrations(problem: Problem, unknowns):

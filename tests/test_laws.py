@@ -7,7 +7,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from pnp.laws import Element, edge_flux, element_flux, element_residual
+from pnp.laws import Element, edge_flux, element_balance, element_flux, log_resistance
 from pnp.theory.ghk import bernoulli
 
 mpmath.mp.dps = 50
@@ -75,21 +75,31 @@ def test_no_flux_where_mu_is_flat_whatever_phi(element):
     assert np.all(np.asarray(element_flux(LEFT, right, NO_REFERENCE, element, Z)) == 0.0)
 
 
-def test_an_element_gives_one_node_what_it_takes_from_the_other(element):
-    left, right = map(np.array, element_residual(LEFT, RIGHT, NO_REFERENCE, element, Z))
-    np.testing.assert_allclose(left[1:], -right[1:], rtol=0)
+def test_an_element_holds_the_charge_of_its_halves(element):
+    through, *held = element_balance(LEFT, RIGHT, NO_REFERENCE, element, Z)
+    assert float(through[0]) == pytest.approx(float(-element.permittance * (RIGHT[0] - LEFT[0])))
     c = np.exp(np.stack([LEFT[1:], RIGHT[1:]]) - np.outer([0.3, -0.2], Z) - np.asarray(element.excess))
     charge = np.array([0.2, 0.3]) * (c @ Z) + np.array([5.0, -7.0])
-    np.testing.assert_allclose(left[0] + right[0], -charge.sum(), rtol=1e-13)
+    np.testing.assert_allclose(np.array(held)[:, 0], charge, rtol=1e-13)
 
 
 def test_an_element_does_not_care_from_which_side_it_is_seen(element):
-    """Turned round, with its nodes exchanged, it adds the same to both."""
-    left, right = map(np.array, element_residual(LEFT, RIGHT, NO_REFERENCE, element, Z))
+    """Turned round, with its nodes exchanged, it passes the opposite and holds the same."""
+    through, *held = element_balance(LEFT, RIGHT, NO_REFERENCE, element, Z)
     turned = eqx.tree_at(lambda e: (e.volume, e.charge, e.excess), element, replace_fn=lambda value: value[::-1])
-    far, near = map(np.array, element_residual(RIGHT, LEFT, NO_REFERENCE, turned, Z))
-    np.testing.assert_allclose(near, left, rtol=1e-13)
-    np.testing.assert_allclose(far, right, rtol=1e-13)
+    back, *held_back = element_balance(RIGHT, LEFT, NO_REFERENCE, turned, Z)
+    np.testing.assert_allclose(back, -np.array(through), rtol=1e-13)
+    np.testing.assert_allclose(held_back, held[::-1], rtol=1e-13)
+
+
+def test_the_resistance_of_an_element_is_that_of_its_flux(element):
+    """R J = e^mu_L − e^mu_R, for even and for steep potentials; and without overflow."""
+    for phi_step in (0.0, 1e-5, 1e-2, 3.0, -40.0):
+        right = np.array([LEFT[0] + phi_step, *RIGHT[1:]])
+        flux = np.array(element_flux(LEFT, right, NO_REFERENCE, element, Z))
+        resistance = np.exp(np.array(log_resistance(LEFT, right, NO_REFERENCE, element, Z)))
+        np.testing.assert_allclose(resistance * flux, np.exp(LEFT[1:]) - np.exp(right[1:]), rtol=1e-11)
+    assert np.all(np.isfinite(log_resistance(LEFT, np.array([5e3, 0.0, 0.0]), NO_REFERENCE, element, Z)))
 
 
 def test_the_reference_of_mu_changes_nothing(element):
