@@ -1,269 +1,293 @@
-"""Time of a 41-point I–V curve by pnp and by `scipy.integrate.solve_bvp` at matched accuracy.
+"""Speed of pnp: one table, from one run, with strong baselines beside it.
 
-The problem: a pore of 1 nm² and 8 nm without reservoirs, with a fixed charge of −1 M between smooth
-edges in its middle, K and Cl at 300 mM inside and 100 mM outside, 25 °C, −200 … 200 mV.
+curve: a 41-point I–V curve of a charged pore by pnp, Numba, NumPy with LAPACK, and SciPy's solve_bvp, on one core; pnp
+on two as well. batch: states per second against batch size and elements, with the share of memory's bandwidth that
+would be the least (240 bytes per node and Newton step). gradient: derivatives over the forward solve. compile: what the
+first call costs, with an empty and with a filled compilation cache. On the CPU and, if JAX sees one, on a GPU.
 
-SciPy's side is written here from the equations, in NumPy and with SciPy's constants, and shares with
-pnp only the numbers above. Its unknowns are logarithms of the concentrations. Errors are
-max |ΔI| / max |I| over the voltages against solve_bvp at a tolerance of 1e-10.
-
-pnp's current is the one extrapolated from the two meshes it solves anyway (`extrapolated_current`).
-solve_bvp gets the loosest tolerance of 1e-2, 1e-3, … that is as accurate, in three scripts: as a first one is
-written, every voltage from an electroneutral guess and derivatives by SciPy's differences; with each voltage
-from the solution and mesh of the one before; and with analytic Jacobians as well.
+scripts/README.md says what is measured and how. Exit status 1 if a solve fails.
 """
 
 import argparse
-import os
-import platform
+import dataclasses
 import statistics
 import sys
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import tempfile
+from pathlib import Path
 
-import numpy as np
-
-LENGTH, AREA = 8.0, 1.0  # nm, nm²
-CHARGE, CHARGE_START, CHARGE_END, EDGE = -1.0, 2.0, 6.0, 0.3  # M; nm
-PERMITTIVITY, TEMPERATURE = 78.4, 298.15  # relative; K
-IONS = {"K": (1, 1.957), "Cl": (-1, 2.032)}  # valence, diffusivity in nm²/ns
-INSIDE, OUTSIDE = 300.0, 100.0  # mM of KCl
-VOLTAGES = np.linspace(-200.0, 200.0, 41)  # mV
-
-START_POINTS = 81  # of solve_bvp's first mesh: from 41 to 121 it takes about as long, and fewer are less accurate
-TOLERANCES = [10.0**-n for n in range(2, 10)]
-REFERENCE_TOLERANCE = 1e-10
-MOST_POINTS = 200_000
-TURN = 0.4  # seconds for which a program is called again and again before the next one has its turn
+SECTIONS = ("curve", "batch", "gradient", "compile")
+TURN = 0.4  # seconds for which a program is run again and again before the next one has its turn
+BYTES_PER_NODE = 240  # 30 numbers: unknowns read and written, and 9 + 3 of the elimination written and read again
 
 
-def fixed_charge(x, xp=np):
-    """Fixed charge (M) at x (nm), by NumPy or `jax.numpy`: the same function for both programs."""
-    return CHARGE / 2 * (xp.tanh((x - CHARGE_START) / EDGE) - xp.tanh((x - CHARGE_END) / EDGE))
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """How much is measured."""
+
+    nodes: int
+    repeats: int
+    voltages: int = 41
+    turn: float = TURN
+    batches: tuple = ((1, 1), (1, 41), (8, 32), (50, 40))  # channels, voltages
+    batch_nodes: tuple = (200, 400)
+    meshes: tuple = (50, 100, 200, 400, 800, 1600)  # from which baselines pick one as accurate as pnp
+    copy: int = 256  # MB
+    scripts: tuple = ("every voltage anew", "swept", "swept, Jacobians given")
+    optimise: bool = True
+    devices: tuple = ("cpu",)
 
 
-class FailedError(RuntimeError):
-    """A solve did not converge."""
-
-
-# --- solve_bvp -------------------------------------------------------------------------------
-
-
-class CollocationProblem:
-    """The equations for solve_bvp: y = (phi, phi', ln c_K, ln c_Cl), p = (J_K, J_Cl), x in nm.
-
-    phi in kT/e, c in M, J in M nm/ns: phi'' = −(Σ z c + rho)/λ and (ln c)' = −J/(D c) − z phi'.
-    """
-
-    def __init__(self, analytic):
-        from scipy import constants
-
-        self.analytic = analytic
-        self.valence, self.diffusivity = np.array(list(IONS.values()), float).T
-        volts = constants.k * TEMPERATURE / constants.e
-        faraday = constants.e * constants.N_A
-        self.millivolts = 1e3 * volts
-        self.screening = constants.epsilon_0 * PERMITTIVITY * volts / faraday * 1e18 / 1e3  # λ, M nm²
-        self.picoamperes = faraday * 1e-15 * 1e12 * AREA  # pA in a flux of 1 M nm/ns
-
-    def rates(self, x, y, p):
-        """dy/dx, [unknown, point]."""
-        c = np.exp(y[2:])
-        out = np.empty_like(y)
-        out[0] = y[1]
-        out[1] = -(self.valence @ c + fixed_charge(x)) / self.screening
-        out[2:] = -(p / self.diffusivity)[:, None] / c - self.valence[:, None] * y[1]
-        return out
-
-    def rates_jacobian(self, x, y, p):
-        """The derivatives of `rates` with respect to y and to p."""
-        by_y, by_p = np.zeros((4, 4, x.size)), np.zeros((4, 2, x.size))
-        by_y[0, 1] = 1
-        for i, (z, D, c) in enumerate(zip(self.valence, self.diffusivity, np.exp(y[2:]), strict=True), start=2):
-            by_y[1, i] = -z * c / self.screening
-            by_y[i, 1] = -z
-            by_y[i, i] = p[i - 2] / (D * c)
-            by_p[i, i - 2] = -1 / (D * c)
-        return by_y, by_p
-
-    def solve(self, voltage, guess, tolerance):
-        """solve_bvp's result at `voltage` (kT/e) from a guess (x, y, p)."""
-        from scipy.integrate import solve_bvp
-
-        inside, outside = np.log(INSIDE / 1e3), np.log(OUTSIDE / 1e3)
-        left, right = np.array([voltage, inside, inside]), np.array([0.0, outside, outside])
-        known = [0, 2, 3]  # of y, at both ends
-        by_left, by_right, by_p = np.zeros((6, 4)), np.zeros((6, 4)), np.zeros((6, 2))
-        by_left[[0, 1, 2], known] = by_right[[3, 4, 5], known] = 1
-        solution = solve_bvp(
-            self.rates,
-            lambda a, b, p: np.concatenate([a[known] - left, b[known] - right]),
-            *guess,
-            tol=tolerance,
-            max_nodes=MOST_POINTS,
-            fun_jac=self.rates_jacobian if self.analytic else None,
-            bc_jac=(lambda a, b, p: (by_left, by_right, by_p)) if self.analytic else None,
-        )
-        if not solution.success:
-            raise FailedError(f"solve_bvp, {voltage * self.millivolts:g} mV, tol {tolerance:g}: {solution.message}")
-        return solution
-
-    def first_guess(self):
-        """Baths blended along the pore, with the fixed charge balanced at every point."""
-        x = np.linspace(0.0, LENGTH, START_POINTS)
-        salt = np.linspace(INSIDE, OUTSIDE, START_POINTS) / 1e3
-        phi = np.arcsinh(fixed_charge(x) / (2 * salt))
-        return x, np.vstack([phi, np.gradient(phi, x), np.log(salt) - np.outer(self.valence, phi)]), np.zeros(2)
-
-    def anew(self, tolerance):
-        """Currents (pA) at VOLTAGES, each from the first guess, and the most points a mesh got."""
-        solutions = []
-        for voltage in VOLTAGES / self.millivolts:
-            x, y, p = self.first_guess()
-            y[0] += voltage * (1 - x / LENGTH)
-            y[1] -= voltage / LENGTH
-            solutions.append(self.solve(voltage, (x, y, p), tolerance))
-        currents = np.array([self.picoamperes * self.valence @ s.p for s in solutions])
-        return currents, max(s.x.size for s in solutions)
-
-    def swept(self, tolerance):
-        """As `anew`, but from 0 mV outwards, each voltage from the solution and mesh of the one before."""
-        current, most = np.empty(VOLTAGES.size), 0
-        rest = self.solve(0.0, self.first_guess(), tolerance)
-        for side in (np.flatnonzero(VOLTAGES >= 0), np.flatnonzero(VOLTAGES < 0)[::-1]):
-            last, at = rest, 0.0
-            for index in side:
-                voltage = VOLTAGES[index] / self.millivolts
-                y = last.y.copy()
-                y[0] += (voltage - at) * (1 - last.x / LENGTH)
-                y[1] -= (voltage - at) / LENGTH
-                last, at = self.solve(voltage, (last.x, y, last.p), tolerance), voltage
-                current[index] = self.picoamperes * self.valence @ last.p
-                most = max(most, last.x.size)
-        return current, most
-
-
-# --- pnp -------------------------------------------------------------------------------------
-
-
-def pnp_curve():
-    """A function that gives the `pnp.IVCurve` for a number of elements, finished and checked."""
-    import jax
-    import jax.numpy as jnp
-
-    import pnp
-
-    jax.config.update("jax_enable_compilation_cache", False)  # the first call is to show what compiling takes
-    channel = pnp.Channel.from_profiles(
-        [0.0, LENGTH],
-        area=AREA,
-        fixed_charge=lambda x: fixed_charge(x, jnp),
-        permittivity=PERMITTIVITY,
-        ions={name: pnp.Ion(*numbers) for name, numbers in IONS.items()},
-        inside=dict.fromkeys(IONS, INSIDE),
-        outside=dict.fromkeys(IONS, OUTSIDE),
-        temperature=TEMPERATURE,
-    )
-
-    def curve(nodes):
-        iv = jax.block_until_ready(pnp.iv_curve(channel, VOLTAGES, nodes=nodes))
-        if not np.all(iv.converged):
-            raise FailedError(f"pnp, {nodes} elements: {np.sum(~iv.converged)} voltages did not converge")
-        return iv
-
-    return curve
-
-
-# --- comparison ------------------------------------------------------------------------------
-
-
-def timed(call):
-    """(seconds, result) of a call."""
-    start = time.perf_counter()
-    result = call()
-    return time.perf_counter() - start, result
-
-
-@dataclass
+@dataclasses.dataclass
 class Row:
-    """A line of the table: what is timed, its error, the times (s) and, for pnp, that of the first call."""
+    """A line of the table: a prepared program, where it runs, and its times (s)."""
 
     name: str
-    call: Callable
-    error: float
-    first: float | None = None
-    seconds: list[float] = field(default_factory=list)
+    worker: object
+    found: dict
+    seconds: list = dataclasses.field(default_factory=list)
+
+    @property
+    def median(self):
+        """s."""
+        return statistics.median(self.seconds)
+
+    @property
+    def milliseconds(self):
+        """The median with its range, for people."""
+        low, high = min(self.seconds), max(self.seconds)
+        return f"{1e3 * self.median:.3g} ({1e3 * low:.3g}–{1e3 * high:.3g})"
 
 
-def loosest(curve, accurate):
-    """(tolerance, currents, points) of the loosest tolerance at which a script of solve_bvp is accurate."""
-    for tolerance in TOLERANCES:
-        current, points = curve(tolerance)
-        if accurate(current):
-            return tolerance, current, points
-    raise FailedError("solve_bvp does not come within pnp's error")
+def say(text):
+    """Progress."""
+    print(text, file=sys.stderr, flush=True)
 
 
-def compare(nodes, repeats):
-    """The rows of the table, timed: pnp as asked for, and solve_bvp as accurate in its three scripts."""
-    analytic, plain, solve = CollocationProblem(True), CollocationProblem(False), pnp_curve()
-    reference, _ = analytic.swept(REFERENCE_TOLERANCE)
-    error = lambda current: np.max(np.abs(current - reference)) / np.max(np.abs(reference))
-    first, iv = timed(lambda: solve(nodes))
-    own = Row(f"pnp, {nodes} elements", lambda: solve(nodes), error(iv.extrapolated_current), first)
-    rows = [own]
-    for script, curve in (
-        ("every voltage anew", plain.anew),
-        ("swept", plain.swept),
-        ("swept, Jacobians given", analytic.swept),
-    ):
-        tolerance, current, points = loosest(curve, lambda current: error(current) <= own.error)
-        call = lambda curve=curve, tolerance=tolerance: curve(tolerance)
-        rows.append(Row(f"solve_bvp, tol {tolerance:.0e}, {points} points, {script}", call, error(current)))
-    for _ in range(repeats):  # in turn, so that a busy moment of the machine meets all of them
+def take_turns(rows, plan):
+    """Time all rows in turn, so that a busy moment of the machine meets all of them."""
+    for repeat in range(plan.repeats):
+        say(f"  turn {repeat + 1} of {plan.repeats}")
         for row in rows:
-            row.call()  # not timed: the row before has filled the caches with its own
-            turn: list[float] = []
-            while sum(turn) < TURN:
-                turn.append(timed(row.call)[0])
-            row.seconds += turn
-    return rows
+            row.seconds += row.worker.turn(row.found["key"], plan.turn)
 
 
-def report(rows, repeats):
-    """Print versions and the table; times are medians with their range."""
-    import jax
-    import scipy
+def show(title, head, lines):
+    """Print a part of the table: its title, and columns as wide as they need to be."""
+    table = [head, *([str(cell) for cell in line] for line in lines)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    print(f"\n{title}\n")
+    for line in table:
+        cells = (cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True))
+        print("  ".join([line[0].ljust(widths[0]), *cells]))
 
-    device = jax.devices()[0]
-    print(
-        f"Python {platform.python_version()}, jax {jax.__version__}, scipy {scipy.__version__}, "
-        f"numpy {np.__version__}; {os.cpu_count()} CPUs; JAX on {device.platform} ({device.device_kind})"
+
+# --- sections --------------------------------------------------------------------------------
+
+
+def curve(plan, open_worker):
+    """One curve by all programs."""
+    from charged_pore import ROUGH_TOLERANCE, TOLERANCE, current_error, voltages
+
+    at = voltages(plan.voltages)
+    reference = open_worker(cores=1).prepare("bvp_reference", at)["current"]
+    error = lambda current: current_error(current, reference)
+    both = f"{plan.nodes // 2} and {plan.nodes} elements, extrapolated"
+    rows = []
+
+    def add(name, worker, program, *arguments):
+        say(f"  {name}")
+        rows.append(Row(name, worker, worker.prepare(program, at, *arguments)))
+        return error(rows[-1].found["current"])
+
+    wanted = add(f"pnp, {both}", open_worker(cores=1), "pnp_curve", plan.nodes)
+    if plan.optimise:
+        two = open_worker(cores=2)
+        if two.cores == 2:
+            add(f"pnp, {both}", two, "pnp_curve", plan.nodes)
+    for device in plan.devices[1:]:
+        add(f"pnp on {device}, {both}", open_worker(device), "pnp_curve", plan.nodes)
+    for name, program in (("Numba", "numba_curve"), ("NumPy, LAPACK", "numpy_curve")):
+        worker = open_worker(cores=1)
+        add(f"{name}, {plan.nodes} elements", worker, program, plan.nodes, False)
+        add(f"{name}, {both}", worker, program, plan.nodes, True)
+        accurate = lambda elements, w=worker, p=program: error(w.prepare(p, at, elements, True)["current"]) <= wanted
+        elements = first_of(plan.meshes, accurate, name)
+        add(f"{name}, as accurate: {elements // 2} and {elements}, extrapolated", worker, program, elements, True)
+    scipy = open_worker(cores=1)
+    for script in plan.scripts:
+        accurate = lambda tol, s=script: error(scipy.prepare("bvp_curve", at, s, tol)["current"]) <= wanted
+        tolerance = first_of([10.0**-n for n in range(2, 10)], accurate, "solve_bvp")
+        add(f"solve_bvp, as accurate: tol {tolerance:.0e}, {script}", scipy, "bvp_curve", script, tolerance)
+    take_turns(rows, plan)
+    show(
+        f"A curve of {plan.voltages} voltages, {at[0]:g} to {at[-1]:g} mV. Newton stops at an expected error of "
+        f"{TOLERANCE:g} kT ({ROUGH_TOLERANCE:g} on the coarser of two meshes) in all but solve_bvp.",
+        ["curve", "cores", "time, ms", "time / pnp", "states/s", "steps", "error of I", "first call, s", "peak, MB"],
+        [curve_line(row, rows[0], error) for row in rows],
     )
-    voltages = f"{VOLTAGES.size} voltages, {VOLTAGES[0]:g} to {VOLTAGES[-1]:g} mV"
-    print(f"{voltages}; medians over {repeats} turns of {TURN:g} s (min–max)\n")
-    print(f"{'':60}{'time, ms':>20}{'time / pnp':>12}{'error of I':>12}{'compile, s':>12}")
-    base = statistics.median(rows[0].seconds)
-    for row in rows:
-        seconds = row.seconds
-        median = statistics.median(seconds)
-        spread = f"{1e3 * median:.1f} ({1e3 * min(seconds):.1f}–{1e3 * max(seconds):.1f})"
-        compiling = f"{row.first - median:.1f}" if row.first is not None else "–"
-        print(f"{row.name:60}{spread:>20}{median / base:>12.2f}{row.error:>12.1e}{compiling:>12}")
+    print(f"\npnp on {plan.nodes} elements alone, not extrapolated: error {error(rows[0].found['fine']):.1e}")
+
+
+def curve_line(row, base, error):
+    """A row's cells in the table of curves."""
+    found, count = row.found, row.found["current"].size
+    steps = f"{found['steps']:.1f}" if "steps" in found else "–"
+    cells = [row.name, row.worker.cores, row.milliseconds, f"{row.median / base.median:.2g}"]
+    cells += [f"{count / row.median:.0f}", steps, f"{error(found['current']):.1e}"]
+    return [*cells, f"{found['first']:.2g}", f"{found['peak']:.0f}"]
+
+
+def first_of(candidates, accurate, name):
+    """The first candidate that is accurate."""
+    from charged_pore import FailedError
+
+    for candidate in candidates:
+        if accurate(candidate):
+            return candidate
+    raise FailedError(f"{name} does not come within pnp's error")
+
+
+def batch(plan, open_worker):
+    """States per second against batch size, elements and device."""
+    rows, copies = [], {}
+    for device in plan.devices:
+        workers = [open_worker(device) for _ in plan.batch_nodes]
+        say(f"  copy, {device}")
+        copies[device] = Row("copy", workers[0], workers[0].prepare("jax_copy", plan.copy))
+        for channels, count in plan.batches:
+            say(f"  {channels} channels at {count} voltages, {device}: compiling for {plan.batch_nodes} elements")
+            for worker, nodes in zip(workers, plan.batch_nodes, strict=True):
+                worker.begin("prepare", "pnp_batch", channels, count, nodes)
+            for worker, nodes in zip(workers, plan.batch_nodes, strict=True):
+                found = worker.end() | {"states": channels * count, "nodes": nodes, "device": device}
+                rows.append(Row(f"{channels * count} = {channels} channels × {count} voltages", worker, found))
+    take_turns([*rows, *copies.values()], plan)
+    bandwidth = {device: row.found["bytes"] / row.median for device, row in copies.items()}
+    lines = []
+    for row in sorted(rows, key=lambda row: (row.found["device"] != "cpu", row.found["nodes"], row.found["states"])):
+        found = row.found
+        floor = found["states"] * found["node_steps"] * BYTES_PER_NODE / bandwidth[found["device"]]
+        where = f"{row.worker.cores} cores" if found["device"] == "cpu" else found["device"]
+        cells = [row.name, where, found["nodes"], row.milliseconds, f"{found['states'] / row.median:.0f}"]
+        lines.append([*cells, f"{found['steps']:.1f}", f"{floor / row.median:.2f}", f"{found['peak']:.0f}"])
+    measured = ", ".join(f"{rate / 1e9:.0f} GB/s ({device})" for device, rate in bandwidth.items())
+    show(
+        f"States per second. Floor: {BYTES_PER_NODE} bytes per node and Newton step at a copy's {measured}.",
+        ["batch", "on", "elements", "time, ms", "states/s", "steps", "floor / time", "peak, MB"],
+        lines,
+    )
+
+
+def gradient(plan, open_worker):
+    """Derivatives of a curve over the curve."""
+    import numpy as np
+    from charged_pore import FailedError, voltages
+
+    at, lines = voltages(plan.voltages), []
+    for device in plan.devices:
+        worker, rows = open_worker(device), []
+        for name, program in (
+            ("weighted sum of the currents", "pnp_sum"),
+            ("and its gradient", "pnp_gradient"),
+            ("currents and the gradient of each", "pnp_jacobian"),
+        ):
+            say(f"  {name}, {device}")
+            rows.append(Row(name, worker, worker.prepare(program, at, plan.nodes)))
+        whole, each = (row.found["derivatives"] for row in rows[1:])
+        if not np.allclose(np.cos(np.arange(at.size)) @ each, whole, rtol=1e-6, atol=1e-9 * np.abs(whole).max()):
+            raise FailedError("the gradient of the sum is not the sum of the gradients")
+        take_turns(rows, plan)
+        where = f"{worker.cores} cores" if device == "cpu" else device
+        for row in rows:
+            ratio, first = f"{row.median / rows[0].median:.2f}", f"{row.found['first']:.1f}"
+            lines.append([row.name, where, row.milliseconds, ratio, first, f"{row.found['peak']:.0f}"])
+    show(
+        f"Derivatives of a curve of {plan.voltages} voltages with respect to the {whole.size} numbers of its channel, "
+        f"{plan.nodes} elements.",
+        ["gradient", "on", "time, ms", "/ forward", "first call, s", "peak, MB"],
+        lines,
+    )
+
+
+def compilation(plan, open_worker):
+    """The first call of `pnp.iv_curve` in a new process, cold and with what the one before has left in the cache."""
+    from charged_pore import voltages
+
+    lines = []
+    for device in plan.devices:
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+            for name in ("empty cache", "filled cache"):
+                say(f"  {name}, {device}")
+                with open_worker(device, cache=Path(folder)) as worker:
+                    row = Row(name, worker, worker.prepare("pnp_curve", voltages(plan.voltages), plan.nodes))
+                    take_turns([row], dataclasses.replace(plan, repeats=1))
+                where = f"{worker.cores} cores" if device == "cpu" else device
+                found, compiling = row.found, row.found["first"] - row.median
+                cells = [name, where, f"{found['setup']:.1f}", f"{found['first']:.1f}", f"{compiling:.1f}"]
+                lines.append([*cells, f"{found['peak']:.0f}"])
+    show(
+        f"The first `pnp.iv_curve` of a process, {plan.voltages} voltages, {plan.nodes} elements.",
+        ["compile", "on", "import and channel, s", "first call, s", "of which compiling, s", "peak, MB"],
+        lines,
+    )
+
+
+# --- the whole -------------------------------------------------------------------------------
+
+
+def benchmark(plan, only):
+    """Run the sections, each in processes of its own."""
+    import contextlib
+
+    from workers import Worker, available_cores, processor
+
+    with Worker("default") as probe:
+        device = probe.prepare("devices")
+    if device["platform"] != "cpu":
+        plan = dataclasses.replace(plan, devices=("cpu", "default"))
+    print(f"{device['versions']}; {processor()}, {len(available_cores())} cores; JAX sees {device['kind']}")
+    times = (
+        "a single run each" if plan.repeats == 1 else f"medians over {plan.repeats} turns of {plan.turn:g} s (min–max)"
+    )
+    print(f"{times}{'' if plan.optimise else '; compiled without optimisation: no measurement'}")
+    run = {"curve": curve, "batch": batch, "gradient": gradient, "compile": compilation}
+    for name in SECTIONS:
+        if name in only:
+            say(name)
+            with contextlib.ExitStack() as stack:
+                open_worker = lambda *device, **settings: stack.enter_context(
+                    Worker(*device, optimise=plan.optimise, **settings)
+                )
+                run[name](plan, open_worker)
+
+
+def options():
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, metavar="N", help="turns of each program (default 5)")
+    parser.add_argument("--nodes", type=int, metavar="N", help="elements of pnp's mesh (default 400)")
+    parser.add_argument("--only", nargs="+", choices=SECTIONS, metavar="PART", help=f"of {', '.join(SECTIONS)}")
+    parser.add_argument("--quick", action="store_true", help="see whether it runs: small, curve and batch alone")
+    given = parser.parse_args()
+    if given.repeats is not None and given.repeats < 1:
+        parser.error("--repeats must be at least 1")
+    nodes, repeats = given.nodes or (100 if given.quick else 400), given.repeats or (1 if given.quick else 5)
+    if nodes % 4 or nodes < 16:
+        parser.error("--nodes must be a multiple of four, and at least 16")
+    if given.quick:
+        small = {"batches": ((2, 3),), "batch_nodes": (nodes,), "copy": 16, "scripts": ("swept",)}
+        return Plan(nodes, repeats, voltages=5, turn=0.02, optimise=False, **small), given.only or SECTIONS[:2]
+    return Plan(nodes, repeats, batch_nodes=(nodes // 2, nodes)), given.only or SECTIONS
 
 
 def main():
-    """Run the comparison; exit status 1 if a solve fails."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=7, metavar="N", help="turns of each program (default 7)")
-    parser.add_argument("--nodes", type=int, default=400, metavar="N", help="elements of pnp's mesh (default 400)")
-    options = parser.parse_args()
-    if options.repeats < 1:
-        parser.error("--repeats must be at least 1")
+    """Run the benchmark; exit status 1 if a solve fails."""
+    plan, only = options()
+    from charged_pore import FailedError
+
     try:
-        report(compare(options.nodes, options.repeats), options.repeats)
-    except (FailedError, ValueError) as problem:
+        benchmark(plan, only)
+    except FailedError as problem:
         sys.exit(f"error: {problem}")
 
 
