@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 
 SECTIONS = ("curve", "batch", "gradient", "compile")
-TURN = 0.4  # seconds for which a program is run again and again before the next one has its turn
+TURN = 0.3  # seconds for which a program is run again and again before the next one has its turn
 BYTES_PER_NODE = 240  # 30 numbers: unknowns read and written, and 9 + 3 of the elimination written and read again
 
 
@@ -105,7 +105,7 @@ def curve(plan, open_worker):
         if two.cores == 2:
             add(f"pnp, {both}", two, "pnp_curve", plan.nodes)
     for device in plan.devices[1:]:
-        add(f"pnp on {device}, {both}", open_worker(device), "pnp_curve", plan.nodes)
+        add(f"pnp, {both}", open_worker(device), "pnp_curve", plan.nodes)
     for name, program in (("Numba", "numba_curve"), ("NumPy, LAPACK", "numpy_curve")):
         worker = open_worker(cores=1)
         add(f"{name}, {plan.nodes} elements", worker, program, plan.nodes, False)
@@ -122,7 +122,7 @@ def curve(plan, open_worker):
     show(
         f"A curve of {plan.voltages} voltages, {at[0]:g} to {at[-1]:g} mV. Newton stops at an expected error of "
         f"{TOLERANCE:g} kT ({ROUGH_TOLERANCE:g} on the coarser of two meshes) in all but solve_bvp.",
-        ["curve", "cores", "time, ms", "time / pnp", "states/s", "steps", "error of I", "first call, s", "peak, MB"],
+        ["curve", "on", "time, ms", "time / pnp", "states/s", "steps", "error of I", "first call, s", "peak, MB"],
         [curve_line(row, rows[0], error) for row in rows],
     )
     print(f"\npnp on {plan.nodes} elements alone, not extrapolated: error {error(rows[0].found['fine']):.1e}")
@@ -132,9 +132,9 @@ def curve_line(row, base, error):
     """A row's cells in the table of curves."""
     found, count = row.found, row.found["current"].size
     steps = f"{found['steps']:.1f}" if "steps" in found else "–"
-    cells = [row.name, row.worker.cores, row.milliseconds, f"{row.median / base.median:.2g}"]
+    cells = [row.name, row.worker.where, row.milliseconds, f"{row.median / base.median:.2g}"]
     cells += [f"{count / row.median:.0f}", steps, f"{error(found['current']):.1e}"]
-    return [*cells, f"{found['first']:.2g}", f"{found['peak']:.0f}"]
+    return [*cells, f"{found['first']:.2g}", found["peak"]]
 
 
 def first_of(candidates, accurate, name):
@@ -160,20 +160,19 @@ def batch(plan, open_worker):
                 worker.begin("prepare", "pnp_batch", channels, count, nodes)
             for worker, nodes in zip(workers, plan.batch_nodes, strict=True):
                 found = worker.end() | {"states": channels * count, "nodes": nodes, "device": device}
-                rows.append(Row(f"{channels * count} = {channels} channels × {count} voltages", worker, found))
+                rows.append(Row(f"{channels * count} = {channels} × {count}", worker, found))
     take_turns([*rows, *copies.values()], plan)
     bandwidth = {device: row.found["bytes"] / row.median for device, row in copies.items()}
     lines = []
     for row in sorted(rows, key=lambda row: (row.found["device"] != "cpu", row.found["nodes"], row.found["states"])):
         found = row.found
         floor = found["states"] * found["node_steps"] * BYTES_PER_NODE / bandwidth[found["device"]]
-        where = f"{row.worker.cores} cores" if found["device"] == "cpu" else found["device"]
-        cells = [row.name, where, found["nodes"], row.milliseconds, f"{found['states'] / row.median:.0f}"]
-        lines.append([*cells, f"{found['steps']:.1f}", f"{floor / row.median:.2f}", f"{found['peak']:.0f}"])
+        cells = [row.name, row.worker.where, found["nodes"], row.milliseconds, f"{found['states'] / row.median:.0f}"]
+        lines.append([*cells, f"{found['steps']:.1f}", f"{floor / row.median:.3f}", found["peak"]])
     measured = ", ".join(f"{rate / 1e9:.0f} GB/s ({device})" for device, rate in bandwidth.items())
     show(
         f"States per second. Floor: {BYTES_PER_NODE} bytes per node and Newton step at a copy's {measured}.",
-        ["batch", "on", "elements", "time, ms", "states/s", "steps", "floor / time", "peak, MB"],
+        ["batch = channels × voltages", "on", "elements", "time, ms", "states/s", "steps", "floor / time", "peak, MB"],
         lines,
     )
 
@@ -197,10 +196,9 @@ def gradient(plan, open_worker):
         if not np.allclose(np.cos(np.arange(at.size)) @ each, whole, rtol=1e-6, atol=1e-9 * np.abs(whole).max()):
             raise FailedError("the gradient of the sum is not the sum of the gradients")
         take_turns(rows, plan)
-        where = f"{worker.cores} cores" if device == "cpu" else device
         for row in rows:
             ratio, first = f"{row.median / rows[0].median:.2f}", f"{row.found['first']:.1f}"
-            lines.append([row.name, where, row.milliseconds, ratio, first, f"{row.found['peak']:.0f}"])
+            lines.append([row.name, worker.where, row.milliseconds, ratio, first, row.found["peak"]])
     show(
         f"Derivatives of a curve of {plan.voltages} voltages with respect to the {whole.size} numbers of its channel, "
         f"{plan.nodes} elements.",
@@ -221,10 +219,9 @@ def compilation(plan, open_worker):
                 with open_worker(device, cache=Path(folder)) as worker:
                     row = Row(name, worker, worker.prepare("pnp_curve", voltages(plan.voltages), plan.nodes))
                     take_turns([row], dataclasses.replace(plan, repeats=1))
-                where = f"{worker.cores} cores" if device == "cpu" else device
                 found, compiling = row.found, row.found["first"] - row.median
-                cells = [name, where, f"{found['setup']:.1f}", f"{found['first']:.1f}", f"{compiling:.1f}"]
-                lines.append([*cells, f"{found['peak']:.0f}"])
+                cells = [name, worker.where, f"{found['setup']:.1f}", f"{found['first']:.1f}", f"{compiling:.1f}"]
+                lines.append([*cells, found["peak"]])
     show(
         f"The first `pnp.iv_curve` of a process, {plan.voltages} voltages, {plan.nodes} elements.",
         ["compile", "on", "import and channel, s", "first call, s", "of which compiling, s", "peak, MB"],
@@ -241,10 +238,10 @@ def benchmark(plan, only):
 
     from workers import Worker, available_cores, processor
 
-    with Worker("default") as probe:
+    with Worker("any") as probe:
         device = probe.prepare("devices")
     if device["platform"] != "cpu":
-        plan = dataclasses.replace(plan, devices=("cpu", "default"))
+        plan = dataclasses.replace(plan, devices=("cpu", device["platform"].upper()))
     print(f"{device['versions']}; {processor()}, {len(available_cores())} cores; JAX sees {device['kind']}")
     times = (
         "a single run each" if plan.repeats == 1 else f"medians over {plan.repeats} turns of {plan.turn:g} s (min–max)"

@@ -34,14 +34,16 @@ def processor():
 class Worker:
     """A process that makes programs (`programs`), runs them and says how long that took.
 
-    device: "cpu", or "default" for what JAX would take. cores: how many, 0 for all; processes that ask for
+    device: "cpu", or any other name for what JAX takes by itself. cores: how many, 0 for all; processes that ask for
     as many get the same ones. cache: folder of JAX's persistent compilation cache, None to have none.
     optimise: whether XLA does.
     """
 
     def __init__(self, device="cpu", cores=0, cache=None, optimise=True):
-        self.cores = cores if cores and CAN_PIN else len(available_cores())
-        settings = {"JAX_PLATFORMS": device} if device != "default" else {}
+        there = len(available_cores())
+        self.cores = min(cores, there) if cores and CAN_PIN else there
+        self.where = f"{self.cores} core{'s' if self.cores > 1 else ''}" if device == "cpu" else device
+        settings = {"JAX_PLATFORMS": device} if device == "cpu" else {}
         settings["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
         settings["JAX_ENABLE_COMPILATION_CACHE"] = str(cache is not None).lower()
         if cache is not None:
@@ -78,12 +80,12 @@ class Worker:
 
     def prepare(self, name, *arguments):
         """Make a program and run it once: its outcome, and besides the seconds to set it up (`setup`, imports included)
-        and to run it (`first`), the most memory of the process till then (`peak`, MB), and a `key` to take turns by."""
+        and to run it (`first`), `peak_memory` after that (`peak`), and a `key` to take turns by."""
         self.begin("prepare", name, *arguments)
         return self.end()
 
     def turn(self, key, seconds):
-        """Times (s) of a program that is run again and again for `seconds`, after a run that is not timed."""
+        """Times (s) of a program run again and again for `seconds`; a short one after a run that is not timed."""
         self.begin("turn", key, seconds)
         return self.end()
 
@@ -100,7 +102,7 @@ class Worker:
 def _environment(settings, device):
     before = dict(os.environ)
     for name in _FOREIGN:
-        if name != "JAX_PLATFORMS" or device != "default":
+        if name != "JAX_PLATFORMS" or device == "cpu":
             os.environ.pop(name, None)
     os.environ.update(settings)
     try:
@@ -127,9 +129,11 @@ def _bound(cores):
 
 
 def peak_memory():
-    """Most memory this process has held, MB."""
+    """Most memory this process has held so far, in MB for people, and the accelerator's if JAX has one."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if sys.platform == "darwin" else peak / 1e3
+    text = f"{peak / (1e6 if sys.platform == 'darwin' else 1e3):.0f}"
+    held = sys.modules["jax"].devices()[0].memory_stats() if "jax" in sys.modules else None
+    return f"{text} + {held['peak_bytes_in_use'] / 1e6:.0f}" if held else text
 
 
 def timed(call):
@@ -150,11 +154,11 @@ def _prepare(made, name, *arguments):
 
 
 def _turn(made, key, seconds):
-    run = made[key].run
-    run()  # not timed: another program may have filled the caches with its own
-    turn: list[float] = []
-    while not turn or sum(turn) < seconds:
-        turn.append(timed(run)[0])
+    turn = [timed(made[key].run)[0]]
+    if turn[0] < seconds:
+        turn = []  # another program may have filled the caches with its own
+    while sum(turn) < seconds:
+        turn.append(timed(made[key].run)[0])
     return turn
 
 
