@@ -243,9 +243,7 @@ def benchmark(plan, only):
     if device["platform"] != "cpu":
         plan = dataclasses.replace(plan, devices=("cpu", device["platform"].upper()))
     print(f"{device['versions']}; {processor()}, {len(available_cores())} cores; JAX sees {device['kind']}")
-    times = (
-        "a single run each" if plan.repeats == 1 else f"medians over {plan.repeats} turns of {plan.turn:g} s (min–max)"
-    )
+    times = f"medians over {plan.repeats} turns of {plan.turn:g} s (min–max)"
     print(f"{times}{'' if plan.optimise else '; compiled without optimisation: no measurement'}")
     run = {"curve": curve, "batch": batch, "gradient": gradient, "compile": compilation}
     for name in SECTIONS:
