@@ -26,6 +26,7 @@ _HOME = {
     "ChannelError": "profiles",
     "ChannelFileError": "channel_file",
     "ConvergenceError": "steady",
+    "Currents": "solution",
     "IVCurve": "steady",
     "Ion": "species",
     "Settings": "newton",
@@ -38,6 +39,7 @@ _HOME = {
     "read_hole": "hole",
     "reversal_potential": "steady",
     "solve": "steady",
+    "solve_batch": "batch",
 }
 _MODULES = ("channel", "hole", "plot", "theory", "units")
 
@@ -47,6 +49,7 @@ if TYPE_CHECKING:  # what the names below are, for editors and type checkers
     from pnp import plot as plot
     from pnp import theory as theory
     from pnp import units as units
+    from pnp.batch import solve_batch as solve_batch
     from pnp.catalogue import presets as presets
     from pnp.channel import Channel as Channel
     from pnp.channel_file import ChannelFileError as ChannelFileError
@@ -55,6 +58,7 @@ if TYPE_CHECKING:  # what the names below are, for editors and type checkers
     from pnp.newton import Settings as Settings
     from pnp.newton import Status as Status
     from pnp.profiles import ChannelError as ChannelError
+    from pnp.solution import Currents as Currents
     from pnp.solution import Solution as Solution
     from pnp.species import Ion as Ion
     from pnp.steady import ConvergenceError as ConvergenceError
@@ -69,6 +73,7 @@ __all__ = [
     "ChannelError",
     "ChannelFileError",
     "ConvergenceError",
+    "Currents",
     "IVCurve",
     "Ion",
     "Settings",
@@ -84,6 +89,7 @@ __all__ = [
     "read_hole",
     "reversal_potential",
     "solve",
+    "solve_batch",
     "theory",
     "units",
 ]

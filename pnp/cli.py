@@ -341,8 +341,9 @@ def _computed(channel: "Channel", at, nodes: int) -> tuple["IVCurve", bool]:
     import numpy as np
 
     from pnp import steady
+    from pnp.solution import LANES
 
-    size = min(len(at), steady.BATCH)
+    size = min(len(at), LANES)
     parts, interrupted = [], False
     with Progress(channel.name, total=len(at)) as progress, _bad_input():
         try:

@@ -18,7 +18,7 @@ from pnp.laws import Element
 DEFAULT_NODES = 400
 """Elements of the fine mesh unless told otherwise: currents to some 1e-4 for the ready-made pores."""
 
-_SAMPLES = 512  # quarter of the points per stretch at which the density of nodes is measured
+_SAMPLES = 64  # quarter of the points per stretch at which the density of nodes is measured
 _LAYER = 0.25  # finest element at a breakpoint, in local Debye lengths …
 _GROWTH = 0.35  # … and how much of the distance from it an element may span
 _PORE = 100  # elements a featureless pore gets before the total is scaled to `nodes`

@@ -83,6 +83,11 @@ class Settings(eqx.Module):
     smallest_stride: Float[Array, ""] = _limit(1e-4)
     """The continuation gives up below this."""
 
+    def hasty(self) -> "Settings":
+        """These, for cases that are in no way hard: given up after 20 steps, without a continuation."""
+        limits = lambda s: (s.attempt_iterations, s.smallest_stride)
+        return eqx.tree_at(limits, self, (jnp.minimum(20.0, self.attempt_iterations), jnp.asarray(jnp.inf)))
+
     def rough(self) -> "Settings":
         """These, with the rough tolerance everywhere."""
         return eqx.tree_at(lambda s: s.tolerance, self, self.rough_tolerance)

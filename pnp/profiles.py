@@ -67,7 +67,17 @@ class Table(Profile):
         self.node_index = tuple(map(int, short))
 
     def __call__(self, x):
-        return jnp.interp(x, self.x, self.y)
+        if self.x.size > _SHORT:
+            return jnp.interp(x, self.x, self.y)
+
+        # Each piece in turn, where x lies in it: far faster than the searches and gathers of jnp.interp.
+        def with_piece(value, piece):
+            left, right, low, high = piece
+            slope = (high - low) / jnp.where(right > left, right - left, 1.0)  # no x is in a jump
+            return jnp.where((x >= left) & (x < right), low + (x - left) * slope, value), None
+
+        value = jnp.where(x < self.x[0], self.y[0], self.y[-1])
+        return jax.lax.scan(with_piece, value, (self.x[:-1], self.x[1:], self.y[:-1], self.y[1:]), unroll=4)[0]
 
     def breakpoints(self):
         return [self.x[i] for i in self.node_index]

@@ -7,6 +7,7 @@ answer its discretisation error; it costs less than the Newton steps it saves.
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int
 
 from pnp import units
@@ -23,6 +24,40 @@ COARSE_ERROR = 0.01
 TRACE = 1e-12
 """An ion absent from a bath is given this fraction of the bath's largest concentration, since mu
 holds ln c; it changes currents by as little."""
+
+
+LANES = 64
+"""Cases that are best solved side by side on a processor: enough to fill its vectors, few enough for its caches, for
+showing progress, and for not waiting long for the slowest of them."""
+
+
+class Currents(eqx.Module):
+    """Currents of many cases ([case]: voltages, channels or both). Unconverged, a case is NaN (see `status`).
+
+    The errors are those of `Solution`.
+    """
+
+    voltage: Float[Array, "*case"]
+    """mV."""
+    current: Float[Array, "*case"]
+    """pA, positive outward."""
+    ion_current: Float[Array, "*case ion"]
+    """pA."""
+    extrapolated_current: Float[Array, "*case"]
+    """pA, from both meshes: see `Solution.extrapolated_current`."""
+    status: Int[Array, "*case"]
+    conservation_error: Float[Array, "*case"]
+    discretization_error: Float[Array, "*case"]
+    iterations: Int[Array, "*case"]
+
+    @property
+    def converged(self) -> Array:
+        """[case], True where there is a value."""
+        return self.status != Status.NOT_CONVERGED
+
+    def messages(self) -> list[str]:
+        """What the status of each case means and asks for."""
+        return [Status(int(s)).text for s in np.asarray(self.status).ravel()]
 
 
 class Solution(eqx.Module):
@@ -67,6 +102,19 @@ class Solution(eqx.Module):
         from pnp.results import solution_dataset
 
         return solution_dataset(self)
+
+
+def check_arguments(channel: Channel, nodes: int) -> None:
+    """Raise what `solve` and its kin raise of arguments of the wrong kind: TypeError, ValueError, RuntimeError."""
+    if not jax.config.jax_enable_x64:
+        raise RuntimeError(
+            "pnp computes in float64, but JAX's 64-bit mode was switched off after `import pnp`; "
+            'switch it on again with jax.config.update("jax_enable_x64", True)'
+        )
+    if not isinstance(channel, Channel):
+        raise TypeError(f"expected a pnp.Channel, not {type(channel).__name__}; pnp.load reads one from a file")
+    if isinstance(nodes, bool) or not isinstance(nodes, int | np.integer) or not 8 <= nodes <= 1_000_000:
+        raise ValueError(f"nodes must be a whole number from 8 to 1,000,000, not {nodes!r}")
 
 
 class _Level(eqx.Module):
@@ -142,6 +190,12 @@ def steady_state(
         return solution, None
     slope = _current_slope(jax.lax.stop_gradient((wanted(fine), unknowns[:, 1:-1], report.response)), charge)
     return solution, valid(slope / unit)
+
+
+def currents(channel, levels, voltage, settings, respond=False) -> tuple[Currents, Float[Array, ""] | None]:
+    """`steady_state` without the profiles."""
+    solution, slope = steady_state(channel, levels, voltage, settings, respond)
+    return Currents(*(getattr(solution, name) for name in Currents.__dataclass_fields__)), slope
 
 
 def _current_slope(state: tuple[Steady, Array, Array], charge):

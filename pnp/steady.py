@@ -11,11 +11,7 @@ from pnp import units
 from pnp.channel import Channel
 from pnp.mesh import DEFAULT_NODES, least_nodes
 from pnp.newton import Settings, Status
-from pnp.solution import Solution, make_levels, steady_state
-
-BATCH = 64
-"""Voltages that are best solved at once where there are many: enough to fill a machine, few enough to show
-progress."""
+from pnp.solution import LANES, Currents, Solution, check_arguments, currents, make_levels, steady_state
 
 _REVERSAL_STEPS = 30
 _REVERSAL_TOLERANCE = 1e-9  # mV
@@ -25,25 +21,10 @@ class ConvergenceError(RuntimeError):
     """No steady state was found; the message says where and what to try."""
 
 
-class IVCurve(eqx.Module):
-    """Currents at several voltages. A point that did not converge is NaN, and its status says so.
-
-    The errors are those of `Solution`, per voltage.
-    """
+class IVCurve(Currents):
+    """Currents of one channel at several voltages. A point that did not converge is NaN, and its status says so."""
 
     channel: Channel
-    voltage: Float[Array, " voltage"]
-    """mV."""
-    current: Float[Array, " voltage"]
-    """pA, positive outward."""
-    ion_current: Float[Array, "voltage ion"]
-    """pA."""
-    extrapolated_current: Float[Array, " voltage"]
-    """pA, from both meshes: see `Solution.extrapolated_current`."""
-    status: Int[Array, " voltage"]
-    conservation_error: Float[Array, " voltage"]
-    discretization_error: Float[Array, " voltage"]
-    iterations: Int[Array, " voltage"]
     slope: Float[Array, " voltage"]
     """dI/dV, nS, from the solution's own derivative. Constant to differentiation: to differentiate a
     conductance, use `pnp.conductance`."""
@@ -57,15 +38,6 @@ class IVCurve(eqx.Module):
     def ion_names(self) -> tuple[str, ...]:
         """Names along the `ion` axis."""
         return self.channel.ion_names
-
-    @property
-    def converged(self) -> Array:
-        """[voltage], True where there is a value."""
-        return self.status != Status.NOT_CONVERGED
-
-    def messages(self) -> list[str]:
-        """What the status of each voltage means and asks for."""
-        return [Status(int(s)).text for s in np.asarray(self.status)]
 
     def reversal_potential(self) -> float:
         """Voltage (mV) of zero current, solved for from the curve's crossing; NaN if it has none.
@@ -89,7 +61,7 @@ class IVCurve(eqx.Module):
 
     def _at(self, voltage: float) -> tuple[float, float]:
         """Current (pA) and slope (nS) at one voltage, by the program already compiled for the curve."""
-        same_shape = jnp.full_like(self.voltage[:BATCH], voltage)
+        same_shape = jnp.full_like(self.voltage[:LANES], voltage)
         again = _solve_curve(self.channel, same_shape, self.nodes, self.settings)
         return float(again.current[0]), float(again.slope[0])
 
@@ -176,22 +148,10 @@ def _solve_one(channel, voltage, nodes, settings):
 @eqx.filter_jit
 def _solve_curve(channel, voltages, nodes, settings):
     levels = make_levels(channel, nodes)
-
-    def point(voltage):
-        solution, slope = steady_state(channel, levels, voltage, settings, respond=True)
-        return eqx.tree_at(lambda s: s.channel, solution, None), slope
-
-    solutions, slope = jax.vmap(point)(voltages)
+    solutions, slope = jax.vmap(lambda v: currents(channel, levels, v, settings, respond=True))(voltages)
     return IVCurve(
+        **{name: getattr(solutions, name) for name in Currents.__dataclass_fields__},
         channel=channel,
-        voltage=voltages,
-        current=solutions.current,
-        ion_current=solutions.ion_current,
-        extrapolated_current=solutions.extrapolated_current,
-        status=solutions.status,
-        conservation_error=solutions.conservation_error,
-        discretization_error=solutions.discretization_error,
-        iterations=solutions.iterations,
         slope=slope,
         permeability=1 / (1 / levels.fine.elements.conductance).sum(1),
         nodes=nodes,
@@ -218,15 +178,7 @@ def _reversal(channel, guess, nodes):
 
 
 def _check(channel, nodes):
-    if not jax.config.jax_enable_x64:
-        raise RuntimeError(
-            "pnp computes in float64, but JAX's 64-bit mode was switched off after `import pnp`; "
-            'switch it on again with jax.config.update("jax_enable_x64", True)'
-        )
-    if not isinstance(channel, Channel):
-        raise TypeError(f"expected a pnp.Channel, not {type(channel).__name__}; pnp.load reads one from a file")
-    if isinstance(nodes, bool) or not isinstance(nodes, int | np.integer) or not 8 <= nodes <= 1_000_000:
-        raise ValueError(f"nodes must be a whole number from 8 to 1,000,000, not {nodes!r}")
+    check_arguments(channel, nodes)
     if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(channel)):
         return
     with jax.ensure_compile_time_eval():  # known numbers are looked at even where a program is being traced

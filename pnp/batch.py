@@ -1,0 +1,110 @@
+"""Many cases at once, of channels, voltages or both: in parts that fit a processor, on all cores or devices."""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import chain
+
+import equinox as eqx
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import ArrayLike
+
+from pnp.channel import Channel
+from pnp.mesh import DEFAULT_NODES
+from pnp.newton import Settings
+from pnp.solution import LANES, Currents, check_arguments, currents, make_levels
+
+GPU_LANES = 8192
+"""Cases side by side on a GPU, which has that many threads and more."""
+
+
+def solve_batch(
+    channels: Channel,
+    voltages: ArrayLike,
+    *,
+    nodes: int = DEFAULT_NODES,
+    settings: Settings | None = None,
+    devices: Sequence[jax.Device] | None = None,
+    lanes: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Currents:
+    """Currents of many channels, voltages or both, up to millions of cases; not differentiable.
+
+    channels: one Channel, or many of the same structure as one whose numbers are arrays [case], as
+    `jax.tree.map(lambda *n: jnp.stack(n), *channels)` and `jax.vmap` make them. voltages: mV, [case] or one for all.
+    devices: JAX devices to share the cases (default: all of them). lanes: cases that a device solves side by side.
+    progress: called with the number of cases done since it was called last.
+
+    The cases go through in parts, each with its own Newton loop, first in a hurry; those that need more steps than
+    most, or a continuation, are then solved together. All arrays of the result are NumPy's, [case] (see `Currents`).
+
+    Raises TypeError, ValueError for bad arguments; what is wrong with a channel shows in its status.
+    """
+    check_arguments(channels, nodes)
+    many = channels.temperature.ndim == 1
+    count = np.broadcast_shapes(np.shape(voltages), channels.temperature.shape)
+    if len(count) != 1 or 0 in count:
+        raise ValueError(
+            f"cases are channels [case], voltages [case] or both, not {channels.temperature.shape} and {np.shape(voltages)}"
+        )
+    devices = list(devices or jax.devices())
+    on_processor = devices[0].platform == "cpu"
+    lanes = min(lanes or (LANES if on_processor else GPU_LANES), -(-count[0] // len(devices)))
+    mesh = Mesh(np.array(devices), ("case",))
+    place = lambda tree, cut: jax.device_put(tree, NamedSharding(mesh, PartitionSpec("case" if cut else None)))
+    voltages = np.broadcast_to(np.asarray(voltages, float), count)
+    channels = jax.tree.map(np.asarray, channels) if many else place(channels, False)
+
+    def part(cases: np.ndarray, how: Settings) -> Currents:
+        """The cases named, on all devices; the last one again and again if they are too few."""
+        here = np.concatenate([cases, np.repeat(cases[-1:], lanes * len(devices) - cases.size)])
+        chosen = place(jax.tree.map(lambda numbers: numbers[here], channels), True) if many else channels
+        result = _solve_part(chosen, place(voltages[here], True), nodes, how, mesh, many)
+        return jax.tree.map(lambda value: np.asarray(value)[: cases.size], result)
+
+    def solved(cases: np.ndarray, how: Settings, report: Callable[[Currents], None]) -> Currents:
+        # Parts are independent programs, so that as many threads as cores keep a processor busy.
+        workers = max(1, (os.cpu_count() or 1) // len(devices)) if on_processor else 2
+        parts = np.split(cases, np.arange(lanes * len(devices), cases.size, lanes * len(devices)))
+        results = []
+        with ThreadPoolExecutor(workers) as pool:
+            first = part(parts[0], how)  # which compiles it for all of them
+            for result in chain([first], pool.map(lambda p: part(p, how), parts[1:])):
+                report(result)
+                results.append(result)
+        return jax.tree.map(lambda *values: np.concatenate(values), *results)
+
+    settings, progress = settings or Settings(), progress or (lambda done: None)
+    result = solved(np.arange(count[0]), settings.hasty(), lambda part: progress(int(np.sum(part.converged))))
+    late = np.flatnonzero(~result.converged)
+    if late.size:
+        slow = solved(late, settings, lambda part: progress(part.status.size))
+        result = jax.tree.map(partial(_with_entries, late), result, slow)
+    return result
+
+
+def _with_entries(at, values, others):
+    values = values.copy()
+    values[at] = others
+    return values
+
+
+@eqx.filter_jit
+def _solve_part(channels, voltages, nodes, settings, mesh, many):
+    def one(channel, voltage, settings):
+        return currents(channel, make_levels(channel, nodes), voltage, settings)[0]
+
+    def share(channels, voltages, settings):
+        """What one device does; no other has to wait for its Newton loop."""
+        return jax.vmap(one, (0 if many else None, 0, None))(channels, voltages, settings)
+
+    if mesh.size == 1:
+        return share(channels, voltages, settings)
+    arrays, rest = eqx.partition(channels, eqx.is_array)
+    case, none = PartitionSpec("case"), PartitionSpec()
+    local = lambda arrays, *others: share(eqx.combine(arrays, rest), *others)
+    specs = (case if many else none, case, none)
+    return jax.shard_map(local, mesh=mesh, in_specs=specs, out_specs=case, check_vma=False)(arrays, voltages, settings)
