@@ -109,9 +109,11 @@ def linearize(problem: Problem, near: list, far: list) -> tuple[tuple[list, list
     half = (len(rows) - count) // 2
     parts = lambda results: (results[:count], results[count : count + half], results[count + half :])
     through, at_near, at_far = parts(rows)
+    nothing = [[None] * (2 * count)] * (count - half)  # is held of the ions
     block = lambda part, columns: [row[columns] for row in part]
     one, other = slice(None, count), slice(count, None)
-    couplings = Couplings(block(through, one), block(through, other), block(at_near, one), block(at_far, other))
+    held = block([*at_near, *nothing], one), block([*at_far, *nothing], other)
+    couplings = Couplings(block(through, one), block(through, other), *held)
     return parts(value(*states)), couplings
 
 

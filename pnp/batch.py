@@ -48,7 +48,8 @@ def solve_batch(
     count = np.broadcast_shapes(np.shape(voltages), channels.temperature.shape)
     if len(count) != 1 or 0 in count:
         raise ValueError(
-            f"cases are channels [case], voltages [case] or both, not {channels.temperature.shape} and {np.shape(voltages)}"
+            f"cases are channels [case], voltages [case] or both, not {channels.temperature.shape} "
+            f"and {np.shape(voltages)}"
         )
     devices = list(devices or jax.devices())
     on_processor = devices[0].platform == "cpu"

@@ -1,10 +1,9 @@
-"""Chains of nodes, each coupled to its two neighbours: one block elimination.
+"""Chains of nodes, each coupled to its two neighbours: one elimination, in a way for each kind of machine.
 
-The elements of a chain are dealt to two arms that run from its ends to the middle node. The arms are
-independent until they meet, so elimination goes down both at once by `lax.scan`, and many
-cases (lanes) go side by side: the last two axes of everything here are [arm, lane], long vectors for a
-processor. The blocks are small (1 + number of ions), so their algebra is written out in scalars; an entry
-that is always zero is None and costs nothing.
+The elements of a chain are dealt to two arms that run from its ends to the middle node. The arms are independent until
+they meet, so elimination goes down both at once, and many cases (lanes) go side by side: the last two axes of
+everything here are [arm, lane], long vectors for a processor. The blocks are small (1 + number of ions), so their
+algebra is written out entry by entry (`pnp.blocks`); an entry that is always zero is None and costs nothing.
 
 It is block elimination (Thomas) in the terms of circuits: what lies behind a node, seen from the middle, is an
 admittance Y and a source s, `inflow = s − Y x`. An element in series and a load at a node are then added without a
@@ -16,21 +15,24 @@ the scale of a row does not matter without pivots. A breakdown shows as a non-fi
 Newton rejects.
 """
 
-from itertools import chain
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.extend.backend import backends
 from jaxtyping import Array, Float
 
+from pnp import kernel
+from pnp.blocks import filled, minus, negative, pass_node, plus, product, solve
+
 Rows = list[list[Float[Array, "element arm lane"] | None]]
-Columns = list[list[Float[Array, "... arm lane"]]]
 
 
 class Couplings(NamedTuple):
     """Derivatives, [row][column] of arrays over the elements: of what passes through an element, from its near to its
-    far end (seen from the arm's end), and of what its two halves hold. Rows that nothing is held of may be left out.
-    """
+    far end (seen from the arm's end), and of what its two halves hold."""
 
     through_near: Rows
     through_far: Rows
@@ -49,98 +51,128 @@ def from_arms(arms: Float[Array, "... half arm lane"]) -> Float[Array, "... alon
     return jnp.concatenate([arms[..., 0, :], arms[..., -2::-1, 1, :]], axis=-2)
 
 
-def eliminate(couplings: Couplings, through: Columns | None, held: Columns) -> Columns:
+def eliminate(couplings: Couplings, through: Rows, held: Rows) -> Rows:
     """x that balances every node: what flows out of it equals what it holds, both to first order in x.
 
-    through: [row][column] of [element, arm, lane], what passes through the elements at x = 0 (None: nothing).
-    held: [row][column] of [node, arm, lane], what the nodes 1, 2, … of each arm hold at x = 0; the last is the middle
-    node, which holds the sum of what both arms say. Any number of columns. x: alike, with the middle in both arms.
+    through: [row][column] of [element, arm, lane], what passes through the elements at x = 0. held: of [node, arm,
+    lane], what the nodes 1, 2, … of each arm hold at x = 0; the last is the middle node, which holds the sum of what
+    both arms say. Any number of columns. x: alike, zero at the two ends of the chain, with the middle in both arms.
 
-    With the flux F + F_n x_n + F_f x_f through an element, S + S' x held at its near node and s − Y x flowing into that
-    node from behind,
-
-        x_n = P (s + S − F − F_f x_f),    P = (F_n + Y − S')⁻¹,
-
-    and into the next node flows the same with s ← (Y − S') P F + F_n P (s + S) and Y ← −(Y − S') P F_f.
+    One node after the other on CPUs, by compiled code (`pnp.kernel`) where there is a compiler and else by
+    `eliminate_by_scan`; on GPUs, which would wait for each node, in a few steps by `eliminate_by_reduction`.
     """
-    m, last, count = len(couplings.through_near), held[0][0].shape[0] - 1, len(held[0])
+    present = frozenset(backends())
+    ways: dict[str, Callable] = dict.fromkeys(present & {"cuda", "rocm"}, eliminate_by_reduction)
+    target = _compiled_for(couplings, through, held)
+    if target is not None:
+        ways["cpu"] = partial(_eliminate_compiled, target)
+    if present == {"cpu"}:  # nothing to choose later, so only one is traced
+        return ways.get("cpu", eliminate_by_scan)(couplings, through, held)
+    return jax.lax.platform_dependent(couplings, through, held, default=eliminate_by_scan, **ways)
+
+
+def _compiled_for(couplings: Couplings, through: Rows, held: Rows) -> str | None:
+    """XLA's name of the compiled elimination, if there is one."""
+    entries = jax.tree.leaves((couplings, through, held))
+    if any(entry.dtype != jnp.float64 or entry.shape != entries[0].shape for entry in entries):
+        return None
+    return kernel.target(_shape(couplings, through, held))
+
+
+def _shape(couplings: Couplings, through: Rows, held: Rows) -> kernel.Shape:
+    pattern = lambda rows: tuple(tuple(entry is not None for entry in row) for row in rows)
+    return kernel.Shape(*map(pattern, (*couplings, through, held)))
+
+
+def _eliminate_compiled(target: str, couplings: Couplings, through: Rows, held: Rows) -> Rows:
+    """`eliminate` by `pnp.kernel`."""
+    entries = jax.tree.leaves((couplings, through, held))
+    shape = _shape(couplings, through, held)
+    x = jax.ShapeDtypeStruct(entries[0].shape, entries[0].dtype)
+    scratch = jax.ShapeDtypeStruct((shape.scratch(x.shape[0]),), x.dtype)
+    places = [[x] * shape.columns] * shape.unknowns
+    flat, structure = jax.tree.flatten(places)
+    call = jax.ffi.ffi_call(target, [*flat, scratch], vmap_method="sequential")
+    return jax.tree.unflatten(structure, call(*entries)[:-1])
+
+
+def eliminate_by_scan(couplings: Couplings, through: Rows, held: Rows) -> Rows:
+    """`eliminate` node by node, by `lax.scan`: `blocks.pass_node` down both arms, and x = z − W x_next up again."""
+    entries = jax.tree.leaves((couplings, held))
+    last, *place = jnp.broadcast_shapes(*(entry.shape for entry in entries))
+    zero, last = jnp.zeros(place), last - 1
     at = lambda element, rows: jax.tree.map(lambda entry: entry[element], rows)
+    full = lambda rows: jax.tree.map(lambda entry: jnp.broadcast_to(entry, zero.shape), filled(rows, zero))
+
+    def loaded(inflow, held_there, load):
+        admittance, source = inflow
+        return minus(admittance, held_there), plus(source, load)
 
     def down(inflow, node):
         # Taken out one by one: a pass over all elements to shift and add them would cost as much as this.
-        near, far, here = at(node + 1, (couplings.through_near, couplings.through_far, couplings.held_near))
-        there, load = at(node, (couplings.held_far, held))
-        admittance, source = inflow
-        admittance, source = _less(_less(admittance, there), here), _sum(source, load)
-        columns = [far, source] if through is None else [far, source, at(node + 1, through)]
-        solved = _solve(_sum(near, admittance), [list(chain(*row)) for row in zip(*columns, strict=True)])
-        w, z = [row[:m] for row in solved], [row[m : m + count] for row in solved]
-        passed = _product(near, z)
-        if through is not None:
-            flux = [row[m + count :] for row in solved]
-            passed, z = _sum(_product(admittance, flux), passed), _less(z, flux)
-        return (_negative(_product(admittance, w)), passed), (w, z)
+        inflow = loaded(inflow, *at(node, (couplings.held_far, held)))
+        near, far, here, flux = at(
+            node + 1, (couplings.through_near, couplings.through_far, couplings.held_near, through)
+        )
+        inflow, (w, z) = pass_node((minus(inflow[0], here), inflow[1]), (near, far, flux))
+        return tuple(map(full, inflow)), (full(w), full(z))
 
     def up(x, node):
         w, z = node
-        x = _less(z, _product(w, x))
+        x = minus(z, product(w, x))
         return x, x
 
-    zero = jnp.zeros_like(held[0][0][0])
-    full = lambda rows: [[zero if entry is None else entry for entry in row] for row in rows]
-    first = [[None] * count] * m if through is None else at(0, through)
-    inflow = full(_negative(at(0, couplings.through_far))), full(first)
-    (admittance, source), swept = jax.lax.scan(down, inflow, jnp.arange(last))
-    there, load = at(last, (couplings.held_far, held))
-    both = lambda rows: jax.tree.map(lambda entry: jnp.broadcast_to(entry.sum(0), entry.shape), rows)
-    centre = _solve(both(_less(admittance, there)), both(_sum(source, load)))
-    _, x = jax.lax.scan(up, centre, swept, reverse=True)
-    return jax.tree.map(lambda arm, middle: jnp.concatenate([arm, middle[None]]), x, centre)
+    first = tuple(map(full, (negative(at(0, couplings.through_far)), at(0, through))))
+    inflow, swept = jax.lax.scan(down, first, jnp.arange(last))
+    summed = lambda rows: jax.tree.map(lambda entry: jnp.broadcast_to(entry.sum(0), entry.shape), rows)
+    (middle,) = solve(*map(summed, loaded(inflow, *at(last, (couplings.held_far, held)))))
+    _, x = jax.lax.scan(up, middle, swept, reverse=True)
+    return jax.tree.map(lambda arm, centre: jnp.concatenate([arm, centre[None]]), x, middle)
 
 
-def _solve(matrix, columns):
-    """Gauss–Jordan: matrix⁻¹ · columns for small matrices of scalars, diagonal pivots. A full result."""
-    m = len(matrix)
-    rows = [[*left, *right] for left, right in zip(matrix, columns, strict=True)]
-    for k in range(m):
-        inverse = 1.0 / rows[k][k]
-        rows[k] = [None if entry is None else entry * inverse for entry in rows[k]]
-        for i in range(m):
-            factor = rows[i][k]
-            if i != k and factor is not None:
-                rows[i] = [
-                    _minus(entry, None if top is None else factor * top)
-                    for entry, top in zip(rows[i], rows[k], strict=True)
-                ]
-    zero = jnp.zeros_like(rows[0][0])
-    return [[zero if entry is None else entry for entry in row[m:]] for row in rows]
+def eliminate_by_reduction(couplings: Couplings, through: Rows, held: Rows) -> Rows:
+    """`eliminate` in a number of steps that grows as the logarithm of the nodes: parallel cyclic reduction.
+
+    With x_i = y_i − A_i x_(i−s) − B_i x_(i+s) at every node, putting in its neighbours' x gives the same with 2 s
+    for s and y_i − A_i y_(i−s) − B_i y_(i+s), −A_i A_(i−s), −B_i B_(i+s) for y_i, A_i, B_i, all to be multiplied
+    by (1 − A_i B_(i−s) − B_i A_(i+s))⁻¹. Once s spans the chain, x = y. All nodes take each step together, at the
+    cost of log₂(nodes) times the arithmetic. (Hockney & Jesshope 1981, Parallel Computers.) It does take small
+    differences: the concentration of an ion between two barriers of more than some 20 kT loses its digits.
+    """
+    zero = jnp.zeros_like(jax.tree.leaves(couplings)[0])
+    everything = (filled(rows, zero) for rows in (*couplings, through, held))
+    near, far, held_near, held_far, flux, load = everything
+    each = jax.tree.map
+    inner = lambda rows: each(lambda entry: entry[:-1], rows)
+    beyond = lambda rows: each(lambda entry: entry[1:], rows)
+    summed = lambda rows: each(lambda entry: entry.at[-1].set(entry[-1].sum(0)), rows)
+    chain = lambda first, second: each(lambda a, b: jnp.concatenate([a[:, 0], b[::-1, 1]]), first, second)
+
+    diagonal, b = summed(negative(plus(far, held_far))), plus(load, flux)
+    b = summed(each(lambda entry, after: entry.at[:-1].add(-after[1:]), b, flux))
+    off_middle = plus(inner(diagonal), beyond(minus(near, held_near)))
+    diagonal = chain(each(lambda a, middle: jnp.concatenate([a, middle[-1:]]), off_middle, diagonal), off_middle)
+    left, right = chain(negative(near), beyond(far)), chain(beyond(far), negative(near))
+    start = solve(diagonal, left, right, chain(b, inner(b)))
+
+    m, nodes = len(near), 2 * zero.shape[0] - 1
+    unit = [[1.0 if i == j else None for j in range(m)] for i in range(m)]
+    less_product = lambda a, b, c: minus(a, product(b, c))
+
+    def reduce(step, equations):
+        before, after, y = equations
+        at = lambda rows, shift: each(lambda entry: _shifted(entry, shift), rows)
+        back, ahead = (at(equations, shift) for shift in (-(2**step), 2**step))
+        pivot = less_product(less_product(unit, before, back[1]), after, ahead[0])
+        known = less_product(less_product(y, before, back[2]), after, ahead[2])
+        further = negative(product(before, back[0])), negative(product(after, ahead[1]))
+        return solve(pivot, *further, known)
+
+    _, _, x = jax.lax.fori_loop(0, (nodes - 1).bit_length(), reduce, start)
+    return each(in_arms, x)
 
 
-def _product(a, b):
-    columns = list(zip(*b, strict=True))
-    return [[_dot(row, column) for column in columns] for row in a]
-
-
-def _dot(row, column):
-    terms = [a * b for a, b in zip(row, column, strict=True) if a is not None and b is not None]
-    return sum(terms[1:], terms[0]) if terms else None
-
-
-def _negative(a):
-    return [[None if entry is None else -entry for entry in row] for row in a]
-
-
-def _sum(a, b):
-    return _less(a, _negative(b))
-
-
-def _less(a, b):
-    """a − b, where b may lack its last rows."""
-    less = [[_minus(p, q) for p, q in zip(*rows, strict=True)] for rows in zip(a, b, strict=False)]
-    return [*less, *a[len(less) :]]
-
-
-def _minus(a, b):
-    if b is None:
-        return a
-    return -b if a is None else a - b
+def _shifted(values: Float[Array, "node lane"], by) -> Float[Array, "node lane"]:
+    """At each node the value `by` nodes on, zero beyond the ends."""
+    there = jnp.arange(values.shape[0]) + by
+    return jnp.where(((there >= 0) & (there < values.shape[0]))[:, None], values[there.clip(0, values.shape[0] - 1)], 0)

@@ -19,7 +19,7 @@ from jaxtyping import Array, Bool, Float, Int
 from pnp.assembly import Problem, elements_in_arms, linearize, make_problem, residual, with_baths
 from pnp.lanes import over_lanes
 from pnp.laws import Element, element_balance, log_resistance
-from pnp.linear import eliminate, from_arms, in_arms
+from pnp.linear import eliminate, eliminate_by_scan, from_arms, in_arms
 
 
 class Status(enum.IntEnum):
@@ -217,12 +217,15 @@ def _solved(steady: Steady, interior, rhs, transposed):
     unknowns = in_arms(with_baths(steady.whole(), interior))
     _, couplings = jax.lax.optimization_barrier(linearize(problem, *_ends(unknowns)))
 
-    def solved(rhs):
+    def solved(rhs, eliminate=eliminate):
         shared = in_arms(rhs).at[..., -1, 1, :].set(0.0)  # the arms' parts of the middle node are summed
-        return from_arms(jnp.stack([row[0] for row in eliminate(couplings, None, [[row] for row in shared])]))
+        columns = [[row] for row in shared]
+        return from_arms(jnp.stack([row[0] for row in eliminate(couplings, [[None]] * len(columns), columns)]))
 
     # The elimination itself transposed: that of the transposed matrix would be less accurate, see `linear`.
-    return jax.vjp(solved, jnp.zeros_like(rhs))[1](rhs)[0] if transposed else solved(rhs)
+    if transposed:
+        return jax.vjp(partial(solved, eliminate=eliminate_by_scan), jnp.zeros_like(rhs))[1](rhs)[0]
+    return solved(rhs)
 
 
 def _newton(steady: Steady, frozen, settings: Settings, respond: bool):
@@ -332,7 +335,7 @@ def _gathered(through, near, far):
     """What passes through the elements, and what the nodes beyond the baths hold; the middle's is split between the
     arms. No ion is held anywhere."""
     held = [jnp.concatenate([there[:-1] + here[1:], there[-1:]]) for here, there in zip(near, far, strict=True)]
-    return through, [*held, *[jnp.zeros_like(held[0])] * (len(through) - len(held))]
+    return through, [*held, *[None] * (len(through) - len(held))]
 
 
 def _remaining(size, previous, settings):

@@ -106,7 +106,7 @@ class Solution(eqx.Module):
 
 def check_arguments(channel: Channel, nodes: int) -> None:
     """Raise what `solve` and its kin raise of arguments of the wrong kind: TypeError, ValueError, RuntimeError."""
-    if not jax.config.jax_enable_x64:
+    if not jax.config.read("jax_enable_x64"):
         raise RuntimeError(
             "pnp computes in float64, but JAX's 64-bit mode was switched off after `import pnp`; "
             'switch it on again with jax.config.update("jax_enable_x64", True)'
