@@ -41,10 +41,11 @@ _HOME = {
     "solve": "steady",
     "solve_batch": "batch",
 }
-_MODULES = ("channel", "hole", "plot", "theory", "units")
+_MODULES = ("channel", "excess", "hole", "plot", "theory", "units")
 
 if TYPE_CHECKING:  # what the names below are, for editors and type checkers
     from pnp import channel as channel
+    from pnp import excess as excess
     from pnp import hole as hole
     from pnp import plot as plot
     from pnp import theory as theory
@@ -81,6 +82,7 @@ __all__ = [
     "Status",
     "channel",
     "conductance",
+    "excess",
     "hole",
     "iv_curve",
     "load",

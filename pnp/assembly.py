@@ -9,7 +9,8 @@ import jax.numpy as jnp
 from jax.extend.core import Literal, jaxpr_as_fun
 from jaxtyping import Array, Float
 
-from pnp.laws import Element, element_balance, element_flux, log_resistance
+from pnp.excess import ActivityLaw
+from pnp.laws import Element, Ends, element_balance, element_flux, excess_solved, log_resistance
 from pnp.linear import Couplings, in_arms
 
 
@@ -28,9 +29,10 @@ class Problem(eqx.Module):
     elements: Element
     valence: Float[Array, "ion *lane"]
     bath_mu: Float[Array, "2 ion *ones"]
-    """ln c + z phi in the two baths, kT, with axes to broadcast over the elements."""
+    """mu in the two baths, kT, with axes to broadcast over the elements."""
     voltage: Float[Array, "*lane"]
     """phi(inside) − phi(outside), kT/e."""
+    excess: ActivityLaw
 
     @property
     def reference(self) -> tuple[Float[Array, "ion *place"], Float[Array, "ion *place"]]:
@@ -45,17 +47,17 @@ class Problem(eqx.Module):
         left, right = self.reference
         return jnp.concatenate([left, right[:, -1:]], axis=1)
 
-    def apply(self, law: Callable, left, right):
+    def apply(self, law: Callable, left, right, excess: Ends | None = None):
         """A law of `pnp.laws` for all elements at once, given the states at their ends."""
-        return law(left, right, self.reference, self.elements, self.valence)
+        return law(left, right, self.reference, self.elements, self.valence, excess or (self.excess, self.excess))
 
 
-def make_problem(elements: Element, valence, concentration, voltage) -> Problem:
-    """A Problem from bath concentrations [2, ion, *lane] (mM, > 0) and the voltage [*lane] (kT/e)."""
+def make_problem(elements: Element, valence, activity, voltage, excess: ActivityLaw) -> Problem:
+    """A Problem from the activities in the baths [2, ion, *lane] (mM, > 0) and the voltage [*lane] (kT/e)."""
     bath_phi = jnp.stack([voltage, jnp.zeros_like(voltage)])
-    bath_mu = jnp.log(concentration) + bath_phi[:, None] * valence
+    bath_mu = jnp.log(activity) + bath_phi[:, None] * valence
     more = elements.permittance.ndim - voltage.ndim
-    return Problem(elements, valence, jnp.expand_dims(bath_mu, tuple(range(2, 2 + more))), voltage)
+    return Problem(elements, valence, jnp.expand_dims(bath_mu, tuple(range(2, 2 + more))), voltage, excess)
 
 
 def elements_in_arms(elements: Element) -> Element:
@@ -96,7 +98,8 @@ def linearize(problem: Problem, near: list, far: list) -> tuple[tuple[list, list
     count = len(near)
     states = [*near, *far]
     # Traced once: the law and its derivatives are then read off the trace.
-    law = lambda *s: list(chain(*problem.apply(element_balance, s[:count], s[count:])))
+    excess = problem.apply(excess_solved, near, far)
+    law = lambda *s: list(chain(*problem.apply(element_balance, s[:count], s[count:], excess)))
     traced = jax.make_jaxpr(law)(*states)
     value, depends = jaxpr_as_fun(traced), _dependence(traced.jaxpr)
     rows: list[list] = [[None] * (2 * count) for _ in depends]

@@ -16,15 +16,22 @@ from jaxtyping import Array, ArrayLike, Float
 
 from pnp import units
 from pnp.charge import Charge, ReflectedCharge, VolumeCharge
+from pnp.excess import Excess, Ideal
 from pnp.profiles import ChannelError, Constant, Profile, Reflected, as_profile
 from pnp.species import Ion, ion
-from pnp.theory.electrolyte import debye_length
+from pnp.theory.electrolyte import born_energy, debye_length
+
+IDEAL = Ideal()
 
 NEUTRALITY = 1e-6
 """A bath counts as neutral while |Σ z c| stays below this fraction of Σ |z| c."""
 
 WATER_PERMITTIVITY = 78.4
 """Relative permittivity of water at 25 °C (Archer & Wang, 1990, J. Phys. Chem. Ref. Data 19:371)."""
+
+HIGHEST_ENERGY = 300.0
+"""kT: largest potential of mean force, and what a Born energy is cut to. An ion that is kept out by 40 kT carries
+nothing already; at 700 its concentration is zero in floating point, and its chemical potential nothing at all."""
 
 
 class Reservoir(eqx.Module):
@@ -66,7 +73,8 @@ class Pore(eqx.Module):
 
     `area`: nm². `permittivity`: relative. `diffusivity`: nm²/ns for the ions named, all others
     have their bath value times `diffusivity_factor`. `pmf`: potential of mean force in kT, zero
-    for ions not named. `charge`: fixed charges, added up.
+    for ions not named. `charge`: fixed charges, added up. `born`: whether ions have the Born energy of the
+    pore's permittivity against the bath's as well, `theory.born_energy`, cut to ±`HIGHEST_ENERGY`.
     """
 
     start: Float[Array, ""] | float
@@ -77,6 +85,7 @@ class Pore(eqx.Module):
     diffusivity: dict[str, Profile] = eqx.field(default_factory=dict)
     diffusivity_factor: Profile = Constant(1.0)
     pmf: dict[str, Profile] = eqx.field(default_factory=dict)
+    born: bool = eqx.field(static=True, default=False)
 
     def profiles(self) -> list[Profile]:
         """Every profile of the pore."""
@@ -94,7 +103,7 @@ class Channel(eqx.Module):
 
     ions: the species, in the order of `ion_names`. inside, outside: bath concentrations in mM.
     temperature: K. reservoirs: in front of the inside and the outside mouth.
-    bath_permittivity: relative.
+    bath_permittivity: relative. excess: how ions depart from ideality, point ions unless given.
     """
 
     ions: dict[str, Ion]
@@ -104,6 +113,7 @@ class Channel(eqx.Module):
     temperature: Float[Array, ""]
     reservoirs: tuple[Reservoir, Reservoir]
     bath_permittivity: Float[Array, ""]
+    excess: Excess
     ion_names: tuple[str, ...] = eqx.field(static=True)
     name: str = eqx.field(static=True)
     source: str = eqx.field(static=True)
@@ -119,6 +129,7 @@ class Channel(eqx.Module):
         bath_permittivity: ArrayLike = WATER_PERMITTIVITY,
         name: str = "channel",
         source: str = "",
+        excess: Excess = IDEAL,
     ):
         """See the class. `source` is the resolved text the channel was made from, kept as provenance.
 
@@ -132,6 +143,7 @@ class Channel(eqx.Module):
         self.temperature = jnp.asarray(temperature, float)
         self.reservoirs = _as_arrays(reservoirs)
         self.bath_permittivity = jnp.asarray(bath_permittivity, float)
+        self.excess = _as_arrays(excess)
         self.name, self.source = name, source
         self.validate()
 
@@ -147,6 +159,8 @@ class Channel(eqx.Module):
         outside: Mapping[str, ArrayLike],
         diffusivity: Mapping[str, Any] | None = None,
         pmf: Mapping[str, Any] | None = None,
+        born: bool = False,
+        excess: Excess = IDEAL,
         temperature: ArrayLike = units.ROOM_TEMPERATURE,
         name: str = "channel",
     ) -> "Channel":
@@ -156,6 +170,8 @@ class Channel(eqx.Module):
         area (nm²), fixed_charge (M), permittivity (relative), diffusivity[ion] (nm²/ns), pmf[ion]
         (kT): each a scalar, an array like x, or a callable of x written with `jax.numpy`.
         ions: `{"K": pnp.Ion(...)}`, or the names of built-in ones. inside, outside: mM.
+        born: whether to add the Born energy of the permittivity against water's, for which ions need a radius.
+        excess: how ions depart from ideality, `pnp.excess.Steric` or `Davies`.
 
         Raises ChannelError.
         """
@@ -174,9 +190,10 @@ class Channel(eqx.Module):
             charge=(charge,),
             diffusivity={k: as_profile(v, x) for k, v in (diffusivity or {}).items()},
             pmf={k: as_profile(v, x) for k, v in (pmf or {}).items()},
+            born=born,
         )
         none = Reservoir("none")
-        return Channel(ions, pore, inside, outside, temperature, (none, none), name=name)
+        return Channel(ions, pore, inside, outside, temperature, (none, none), name=name, excess=excess)
 
     # -- what the equations ask for --
 
@@ -240,10 +257,28 @@ class Channel(eqx.Module):
         return jnp.stack([one(name) for name in self.ion_names], -1)
 
     def pmf(self, x):
-        """[..., ion] potential of mean force at x, kT."""
+        """[..., ion] potential of mean force at x as given, kT."""
         zero = jnp.zeros(jnp.shape(x))
         own = [self.pore.pmf.get(name) for name in self.ion_names]
         return jnp.stack([zero if p is None else self._pick(x, p(x), 0.0) for p in own], -1)
+
+    def born_energy(self, x):
+        """[..., ion] Born energy at x, kT, within ±`HIGHEST_ENERGY`; zero unless `pore.born`."""
+        if not self.pore.born:
+            return jnp.zeros((*jnp.shape(x), len(self.ion_names)))
+
+        def one(ion):
+            if ion.valence == 0:
+                return jnp.zeros(jnp.shape(x))
+            within = self.pore.permittivity(x), self.bath_permittivity, self.temperature
+            energy = born_energy(ion.radius, ion.valence, *within)
+            return self._pick(x, jnp.clip(energy, -HIGHEST_ENERGY, HIGHEST_ENERGY), 0.0)
+
+        return jnp.stack([one(self.ions[name]) for name in self.ion_names], -1)
+
+    def energy(self, x):
+        """[..., ion] what position alone adds to mu, kT: potential of mean force and Born energy."""
+        return self.pmf(x) + self.born_energy(x) if self.pore.born else self.pmf(x)
 
     def breakpoints(self) -> Float[Array, " point"]:
         """Where properties or their slopes jump, the mouths and both ends of the domain: sorted, nm.
@@ -290,6 +325,7 @@ class Channel(eqx.Module):
             diffusivity={k: Reflected(p) for k, p in pore.diffusivity.items()},
             diffusivity_factor=Reflected(pore.diffusivity_factor),
             pmf={k: Reflected(p) for k, p in pore.pmf.items()},
+            born=pore.born,
         )
         return Channel(
             {k: self.ions[k] for k in self.ion_names},
@@ -300,6 +336,7 @@ class Channel(eqx.Module):
             self.reservoirs[::-1],
             self.bath_permittivity,
             f"{self.name}, reflected",
+            excess=self.excess,
         )
 
     # -- checks --
@@ -337,9 +374,7 @@ def _problems(channel: Channel) -> list[str]:
         found += [f"{name}: {problem}"] if problem else []
     if not 200 <= channel.temperature <= 500:
         found.append(f"temperature: {float(channel.temperature):g} K is outside 200 to 500 K")
-    for name in channel.ion_names:
-        if not channel.ions[name].diffusivity > 0:
-            found.append(f"ions.{name}.diffusivity: must be positive, not {channel.ions[name].diffusivity}")
+    found += _ion_problems(channel) + _excess_problems(channel)
     start, end = float(channel.pore.start), float(channel.pore.end)
     if not (np.isfinite([start, end]).all() and end > start):
         return [*found, f"pore: must have a positive length, not {end - start:g} nm"]
@@ -348,7 +383,7 @@ def _problems(channel: Channel) -> list[str]:
         values = np.asarray(sample)
         kind = name.partition(".")[0]
         if kind == "pmf":
-            sound, rule = np.abs(values) <= 300, "must stay within ±300 kT"
+            sound, rule = np.abs(values) <= HIGHEST_ENERGY, f"must stay within ±{HIGHEST_ENERGY:g} kT"
         elif kind == "charge":
             sound, rule = np.isfinite(values), "must be finite"
         else:
@@ -359,6 +394,25 @@ def _problems(channel: Channel) -> list[str]:
             at = int(np.argmin(sound))
             found.append(f"pore.{name}: {rule}, but is {values[at]:g} at x = {x[at]:.4g} nm")
     return found
+
+
+def _ion_problems(channel: Channel) -> list[str]:
+    found = []
+    for name in channel.ion_names:
+        ion = channel.ions[name]
+        if not ion.diffusivity > 0:
+            found.append(f"ions.{name}.diffusivity: must be positive, not {ion.diffusivity}")
+        if channel.pore.born and ion.valence and (ion.radius is None or not ion.radius > 0):
+            given = "is not known" if ion.radius is None else f"must be positive, not {ion.radius}"
+            found.append(f"ions.{name}.radius: {given}, and the Born energy needs it (nm)")
+    return found
+
+
+def _excess_problems(channel: Channel) -> list[str]:
+    valence = {k: channel.ions[k].valence for k in channel.ion_names}
+    baths = {"inside": channel.inside, "outside": channel.outside}
+    known = {side: {k: float(c) for k, c in bath.items()} for side, bath in baths.items()}
+    return channel.excess.problems(valence, known, channel.bath_permittivity, channel.temperature)
 
 
 @eqx.filter_jit

@@ -20,6 +20,7 @@ from pnp.channel import Channel, Pore, Reservoir, bath_problem
 from pnp.channel_schema import (
     MAX_IONS,
     ChannelFile,
+    ExcessSection,
     IonSection,
     PoreSection,
     ReservoirSection,
@@ -29,6 +30,7 @@ from pnp.channel_schema import (
     unknown_key,
 )
 from pnp.charge import Charge, Ring, Segment, VolumeCharge, WallCharge
+from pnp.excess import Davies, Excess, Ideal, Steric
 from pnp.hole import HoleError, read_hole
 from pnp.profiles import ChannelError, Circle, Constant, Profile, Table
 from pnp.species import BUILT_IN, Ion
@@ -109,6 +111,7 @@ def build(file: ChannelFile, source: str = "") -> Channel:
             bath_permittivity=file.reservoir.permittivity,
             name=file.name,
             source=file.model_dump_json(exclude_defaults=True),
+            excess=_excess(file.excess),
         )
     except ChannelError as error:
         raise ChannelFileError(source or file.name, str(error).split("; ")) from None
@@ -222,6 +225,9 @@ def _across(sound: Mapping[str, Any]) -> list[str]:
         mistakes += _misplaced(pore)
         if len(baths) == 2:
             mistakes += [f"{where}: {unknown_key(n, names, 'ion')}" for where, n in _ions_named(pore) if n not in names]
+    sizes = getattr(sound.get("excess"), "size", None)
+    if len(baths) == 2 and isinstance(sizes, dict):
+        mistakes += [f"excess.size.{n}: {unknown_key(n, names, 'ion')}" for n in sizes if n not in names]
     return mistakes
 
 
@@ -298,6 +304,7 @@ def _pore(section: Any) -> Pore:
             diffusivity={k: _as_profile(v) for k, v in section.diffusivity.items()},
             diffusivity_factor=_as_profile(section.diffusivity_factor),
             pmf={k: _as_profile(v) for k, v in section.pmf.items()},
+            born=section.born,
         )
     edges = np.concatenate([[0.0], np.cumsum([s.length for s in section.segment])])
     steps = lambda values: Table(np.repeat(edges, 2)[1:-1], np.repeat(values, 2))
@@ -316,6 +323,7 @@ def _pore(section: Any) -> Pore:
         diffusivity={n: steps([s.diffusivity[n] for s in section.segment]) for n in named("diffusivity")},
         diffusivity_factor=_as_profile(section.diffusivity_factor),
         pmf={n: steps([s.pmf.get(n, 0.0) for s in section.segment]) for n in named("pmf")},
+        born=section.born,
     )
 
 
@@ -333,6 +341,14 @@ def _charge(section: Any, length: float) -> Charge:
 
 def _reservoir(section: ReservoirSection) -> Reservoir:
     return Reservoir(section.kind, section.length, section.radius)
+
+
+def _excess(section: ExcessSection) -> Excess:
+    if section.size is not None:
+        return Steric(section.size, section.solvent)
+    if section.model == "davies":
+        return Davies(section.slope, **({} if section.coefficient is None else {"coefficient": section.coefficient}))
+    return Ideal()
 
 
 def resolved(channel: Channel) -> dict[str, Any]:

@@ -122,7 +122,23 @@ def _radius(value: Any, info: ValidationInfo) -> Any:
     return list(zip(x.tolist(), radius.tolist(), strict=True))
 
 
+_SIZE = TypeAdapter(_quantity(q.LENGTH, positive=True))
+
+
+def _sizes(value: Any, info: ValidationInfo) -> Any:
+    if not isinstance(value, dict):
+        return _checked(_SIZE, value, info)
+    sizes = {}
+    for name, size in value.items():
+        try:
+            sizes[name] = _checked(_SIZE, size, info)
+        except ValueError as error:
+            raise _BelowError(name, reason=str(error)) from None
+    return sizes
+
+
 Radius = Annotated[float | Rows, BeforeValidator(_radius)]
+Sizes = Annotated[float | dict[str, float], BeforeValidator(_sizes)]
 ByIon = dict[str, _profile(q.ENERGY)]
 Scalars = dict[str, _quantity(q.ENERGY)]
 Positive = _profile(q.NUMBER, positive=True)
@@ -198,6 +214,7 @@ class PoreSection(_Section):
     pmf: ByIon = {}
     charge: Annotated[list[ChargeSection], Field(max_length=MAX_CHARGES)] = []
     segment: Annotated[list[PoreSegment], Field(max_length=MAX_CHARGES)] = []
+    born: Annotated[bool, Field(strict=True)] = False
 
     @model_validator(mode="after")
     def _consistent(self):
@@ -249,6 +266,29 @@ class ReservoirSection(_Section):
         return self
 
 
+_MODELS = {"ideal": (), "steric": ("size", "solvent"), "davies": ("slope", "coefficient")}
+
+
+class ExcessSection(_Section):
+    """`[excess]`: how ions depart from ideality."""
+
+    model: Literal["ideal", "steric", "davies"]
+    size: Sizes | None = None
+    solvent: _quantity(q.LENGTH, positive=True) | None = None
+    slope: _quantity(q.NUMBER, least=0.0) | None = None
+    coefficient: _quantity(q.NUMBER) | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self):
+        for model, keys in _MODELS.items():
+            for key in keys:
+                if model != self.model and getattr(self, key) is not None:
+                    raise _BelowError(key, reason=f'belongs to model = "{model}", not to "{self.model}"')
+        if self.model == "steric" and self.size is None:
+            raise _BelowError("size", reason="is missing: the edge of the cube that an ion fills (nm), one or by ion")
+        return self
+
+
 Bath = dict[str, _quantity(q.CONCENTRATION, least=0.0)]
 
 
@@ -264,6 +304,7 @@ class ChannelFile(_Section):
     ions: Annotated[dict[str, IonSection], Field(max_length=MAX_IONS)] = {}
     pore: PoreSection
     reservoir: ReservoirSection = ReservoirSection()
+    excess: ExcessSection = ExcessSection(model="ideal")
 
 
 # --- messages -----------------------------------------------------------------------------------
@@ -296,6 +337,7 @@ _SECTIONS = {
     "HoleTable": HoleTable,
     "pore": PoreSection,
     "reservoir": ReservoirSection,
+    "excess": ExcessSection,
     "ions": IonSection,
     "segment": PoreSegment,
     "ring": RingSection,
@@ -310,6 +352,7 @@ _EXPECTED = {
     "list_type": "a list of tables, each headed [[{}]]",
     "string_type": "text in quotes",
     "int_type": "a whole number",
+    "bool_type": "true or false",
 }
 
 

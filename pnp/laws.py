@@ -5,7 +5,7 @@ properties of the pore between them). The laws are plain arithmetic, so they hol
 of elements too: the axes after `ion` and `end` (`*place` below) can be anything. `assembly` applies them
 to a whole mesh and takes their derivatives; nothing is derived by hand.
 
-    mu_k = ln c_k + z_k phi + mu_ex_k            electrochemical potential, kT
+    mu_k = ln c_k + z_k phi + w_k + mu_ex_k(c)   electrochemical potential, kT; w_k(x): pmf and Born energy
     J_k  = −D_k c_k ∇mu_k,   ∇·(A J_k) = 0       Nernst–Planck, steady
     ∇·(ε₀ ε A ∇phi) = −A (F Σ z_k c_k + rho)     Poisson
 
@@ -18,9 +18,12 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from pnp.excess import ActivityLaw
 from pnp.theory.ghk import bernoulli
 
 State = Sequence[Float[Array, "*place"]]
+Ends = tuple[ActivityLaw, ActivityLaw]
+"""The law of mu_ex(c) at the left and the right end."""
 
 
 class Element(eqx.Module):
@@ -35,7 +38,7 @@ class Element(eqx.Module):
     charge: Float[Array, "end *place"]
     """Fixed charge in each half, mM nm³."""
     excess: Float[Array, "end ion *place"]
-    """mu_ex at the two ends, seen from inside the element, kT."""
+    """w, the part of mu_ex that position alone sets, at the two ends and seen from inside the element, kT."""
     inside: Bool[Array, "*place"]
     """Whether mu at the left end is counted from the inside bath's; see `assembly.Problem`."""
     joint: Bool[Array, "*place"]
@@ -53,32 +56,73 @@ def edge_flux(conductance, left_concentration, psi_step, mu_step):
     return -conductance * left_concentration * bernoulli(psi_step) * jnp.expm1(mu_step)
 
 
-def concentration(phi, mu, valence, excess):
-    """c = exp(mu − z phi − mu_ex) in mM: positive by construction."""
-    return jnp.exp(mu - valence * phi - excess)
+def composition(phi, mu, fixed, valence, excess: ActivityLaw) -> tuple[list, list]:
+    """mu_ex (kT, with its `fixed` part w) and c = exp(mu − z phi − mu_ex) (mM, positive by construction) of each ion.
+
+    mu, fixed, valence: one for each ion.
+    """
+    log_activity = _log_activity(phi, mu, fixed, valence)
+    own = excess.of_activity(log_activity, valence)
+    return (
+        [w + e for w, e in zip(fixed, own, strict=True)],
+        [jnp.exp(a - e) for a, e in zip(log_activity, own, strict=True)],
+    )
 
 
-def element_flux(left: State, right: State, reference, element: Element, valence) -> list[Float[Array, "*place"]]:
-    """Flux of each ion through one element, mM nm³/ns; `reference`: mu_ref [end][ion], kT."""
+def _log_activity(phi, mu, fixed, valence):
+    return [m - z * phi - w for m, z, w in zip(mu, valence, fixed, strict=True)]
+
+
+def _end(end: int, state: State, reference, element: Element, valence):
+    """What `composition` asks for, at one end of an element and seen from inside it."""
+    mu = [state[1 + k] + reference[end][k] for k in range(len(valence))]
+    return state[0], mu, element.excess[end], valence
+
+
+def excess_solved(left: State, right: State, reference, element: Element, valence, excess: Ends) -> Ends:
+    """The laws of mu_ex at both ends, their equations solved at the states given: see `ActivityLaw.solved_at`."""
+    at = lambda end, state: excess[end].solved_at(
+        _log_activity(*_end(end, state, reference, element, valence)), valence
+    )
+    return at(0, left), at(1, right)
+
+
+def element_flux(
+    left: State, right: State, reference, element: Element, valence, excess: Ends
+) -> list[Float[Array, "*place"]]:
+    """Flux of each ion through one element, mM nm³/ns; `reference`: mu_ref [end][ion], kT; `excess`: [end]."""
+    return _flux(left, right, reference, element, valence, _both(left, right, reference, element, valence, excess))
+
+
+def _both(left, right, reference, element, valence, excess):
+    """`composition` at both ends."""
+    states = enumerate((left, right))
+    return [composition(*_end(end, state, reference, element, valence), excess[end]) for end, state in states]
+
+
+def _flux(left, right, reference, element, valence, compositions):
+    (excess_left, c_left), (excess_right, _) = compositions
     phi_step = right[0] - left[0]
     flux = []
     for k, z in enumerate(valence):
         mu_step = (right[1 + k] - left[1 + k]) + (reference[1][k] - reference[0][k])
-        psi_step = z * phi_step + (element.excess[1][k] - element.excess[0][k])
-        c_left = concentration(left[0], left[1 + k] + reference[0][k], z, element.excess[0][k])
-        flux.append(edge_flux(element.conductance[k], c_left, psi_step, mu_step))
+        psi_step = z * phi_step + (excess_right[k] - excess_left[k])
+        flux.append(edge_flux(element.conductance[k], c_left[k], psi_step, mu_step))
     return flux
 
 
-def log_resistance(left: State, right: State, reference, element: Element, valence) -> list[Float[Array, "*place"]]:
+def log_resistance(
+    left: State, right: State, reference, element: Element, valence, excess: Ends
+) -> list[Float[Array, "*place"]]:
     """ln R of one element for each ion, where R J = e^mu_L − e^mu_R exactly: e^ψ integrated over h / (D A).
 
-    Resistances in series add up, J Σ R = e^mu_inside − e^mu_outside: in a given potential the steady state of the ions
-    is known. R = (h / D A) e^((ψ_L + ψ_R)/2) sinh(Δψ/2) / (Δψ/2), in a form that cannot overflow.
+    Resistances in series add up, J Σ R = e^mu_inside − e^mu_outside: in a given potential the steady state of point
+    ions is known. R = (h / D A) e^((ψ_L + ψ_R)/2) sinh(Δψ/2) / (Δψ/2), in a form that cannot overflow.
     """
+    energies = [mu_ex for mu_ex, _ in _both(left, right, reference, element, valence, excess)]
     logarithms = []
     for k, z in enumerate(valence):
-        ends = [z * state[0] + element.excess[end][k] for end, state in enumerate((left, right))]
+        ends = [z * state[0] + mu_ex[k] for state, mu_ex in zip((left, right), energies, strict=True)]
         y = jnp.abs(ends[1] - ends[0])
         small = y < 1e-3
         far = jnp.where(small, 1.0, y)
@@ -87,25 +131,22 @@ def log_resistance(left: State, right: State, reference, element: Element, valen
     return logarithms
 
 
-def end_charge(end: int, state: State, reference, element: Element, valence) -> Float[Array, "*place"]:
-    """Charge, mobile and fixed, of the half of an element next to one of its ends, mM nm³."""
-    mobile = sum(
-        z * concentration(state[0], state[1 + k] + reference[end][k], z, element.excess[end][k])
-        for k, z in enumerate(valence)
-    )
-    return element.volume[end] * mobile + element.charge[end]
-
-
-def element_balance(left: State, right: State, reference, element: Element, valence) -> tuple[State, State, State]:
+def element_balance(
+    left: State, right: State, reference, element: Element, valence, excess: Ends
+) -> tuple[State, State, State]:
     """What passes through an element, and what its two halves hold.
 
     Through: [electric flux −ε₀ε A ∇phi, flux of each ion], positive to the right, mM nm³ and mM nm³/ns. Held, left
-    and right: [charge, then nothing, for no ion is made or stored in the steady state]. At every node what flows out
-    through the elements that meet there equals what their halves next to it hold.
+    and right: [charge, mobile and fixed], mM nm³, then nothing, for no ion is made or stored in the steady state. At
+    every node what flows out through the elements that meet there equals what their halves next to it hold.
 
     The two are kept apart because the flux leaves one node as it enters the other: elimination (`linear`) needs to
     know what is lost on the way, which a difference of sums could not tell from round-off.
     """
-    through = [-element.permittance * (right[0] - left[0]), *element_flux(left, right, reference, element, valence)]
-    held = [[end_charge(end, state, reference, element, valence)] for end, state in enumerate((left, right))]
-    return through, held[0], held[1]
+    compositions = _both(left, right, reference, element, valence, excess)
+    flux = _flux(left, right, reference, element, valence, compositions)
+    near, far = (
+        [element.volume[end] * sum(z * c for z, c in zip(valence, concentration, strict=True)) + element.charge[end]]
+        for end, (_, concentration) in enumerate(compositions)
+    )
+    return [-element.permittance * (right[0] - left[0]), *flux], near, far

@@ -98,7 +98,7 @@ def make_elements(channel: Channel, mesh: Mesh) -> Element:
         conductance=jax.vmap(series)(diffusivity * area),
         volume=half(area),
         charge=half(channel.line_charge(inner)) * units.MILLIMOLAR_PER_CHARGE_DENSITY,
-        excess=jnp.moveaxis(channel.pmf(ends), -1, 1),
+        excess=jnp.moveaxis(channel.energy(ends), -1, 1),
         **_references(left.size),
     )
 

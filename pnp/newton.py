@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from pnp.assembly import Problem, elements_in_arms, linearize, make_problem, residual, with_baths
+from pnp.excess import ActivityLaw
 from pnp.lanes import over_lanes
 from pnp.laws import Element, element_balance, log_resistance
 from pnp.linear import eliminate, eliminate_by_scan, from_arms, in_arms
@@ -137,14 +138,16 @@ class Steady(NamedTuple):
 
     elements: Element
     valence: Float[Array, "ion *lane"]
-    concentration: Float[Array, "2 ion *lane"]
+    activity: Float[Array, "2 ion *lane"]
+    """Of the ions in the baths, mM: concentrations times activity coefficients."""
     voltage: Float[Array, "*lane"]
+    excess: ActivityLaw
 
     def at(self, progress) -> Problem:
         """The problem part of the way: charge grows over the first half, voltage over the second."""
         charge = jnp.minimum(2 * progress, 1.0)
         elements = eqx.tree_at(lambda e: (e.charge, e.excess), self.elements, replace_fn=lambda value: value * charge)
-        return make_problem(elements, self.valence, self.concentration, self.voltage_at(progress))
+        return make_problem(elements, self.valence, self.activity, self.voltage_at(progress), self.excess)
 
     def voltage_at(self, progress):
         """kT/e."""
@@ -403,7 +406,7 @@ def _relative(absolute, problem: Problem):
     mu = absolute[1:] - problem.node_reference
     inner = jnp.concatenate([jnp.broadcast_to(absolute[:1], mu[:1].shape), mu])[:, 1:]
     bath_phi = jnp.stack([problem.voltage, jnp.zeros_like(problem.voltage)])
-    baths = jnp.concatenate([bath_phi[None], jnp.zeros_like(mu[:, 0])])
+    baths = jnp.concatenate([jnp.broadcast_to(bath_phi, mu[:1, 0].shape), jnp.zeros_like(mu[:, 0])])
     return jnp.concatenate([baths[:, None], inner], axis=1)
 
 

@@ -13,7 +13,8 @@ from jaxtyping import Array, Float, Int
 from pnp import units
 from pnp.assembly import Problem, fluxes, shares, with_baths
 from pnp.channel import Channel
-from pnp.laws import Element, concentration
+from pnp.excess import ActivityLaw
+from pnp.laws import Element, composition
 from pnp.mesh import coarsened, make_elements, make_mesh
 from pnp.newton import Settings, Start, Status, Steady, solve_root
 from pnp.start import by_node, donnan_start, prolonged
@@ -131,8 +132,9 @@ class Levels(eqx.Module):
     """Of the fine one, nm."""
     coarse: _Level
     fine: _Level
-    concentration: Float[Array, "2 ion"]
+    activity: Float[Array, "2 ion"]
     """In the baths, mM, none of them zero."""
+    excess: ActivityLaw
     ohmic: Float[Array, ""]
     """Flux that 1 kT/e drives through the pore in linear response, mM nm³/ns."""
 
@@ -143,9 +145,17 @@ def make_levels(channel: Channel, nodes: int) -> Levels:
     elements = make_elements(channel, mesh)
     bath = channel.bath_concentration
     bath = jnp.maximum(bath, TRACE * bath.max())
-    start, ohmic = donnan_start(elements, channel.valence, bath)
+    excess = channel.excess.law(channel.ion_names, channel.bath_permittivity, channel.temperature)
+    start, ohmic = donnan_start(elements, channel.valence, bath, excess)
     coarse = _Level(coarsened(elements), jax.tree.map(lambda a: a[..., ::2], start))
-    return Levels(mesh.nodes, coarse, _Level(elements, start), bath, ohmic)
+    return Levels(
+        mesh.nodes,
+        coarse,
+        _Level(elements, start),
+        excess.activity(list(bath.T), list(channel.valence)).T,
+        excess,
+        ohmic,
+    )
 
 
 def steady_state(
@@ -155,7 +165,7 @@ def steady_state(
     coarse, fine = levels.coarse, levels.fine
     valence = jnp.asarray(channel.valence)
     unit = units.thermal_voltage(channel.temperature)
-    wanted = lambda level: Steady(level.elements, valence, levels.concentration, voltage / unit)
+    wanted = lambda level: Steady(level.elements, valence, levels.activity, voltage / unit, levels.excess)
     rough, rough_report = solve_root(wanted(coarse), coarse.start, None, settings.rough())
     problem, rough_problem = wanted(fine).whole(), wanted(coarse).whole()
     guess = prolonged(rough, rough_problem, problem)
@@ -232,7 +242,7 @@ def _mean_flux(problem: Problem, unknowns):
 
 def _node_concentrations(problem: Problem, unknowns):
     """mM at the nodes; seen from both sides and weighted by volume where mu_ex jumps."""
-    excess, volume = by_node(problem.elements.excess, 0.0), by_node(problem.elements.volume, 0.0)
+    fixed, volume = by_node(problem.elements.excess, 0.0), by_node(problem.elements.volume, 0.0)
     mu = unknowns[1:] + problem.node_reference
-    c = concentration(unknowns[0], mu, problem.valence[:, None], excess)
-    return ((c * volume[:, None]).sum(0) / volume.sum(0)).T
+    _, c = composition(unknowns[0], mu, jnp.moveaxis(fixed, 1, 0), problem.valence, problem.excess)
+    return (jnp.stack(c, -1) * volume[..., None]).sum(0) / volume.sum(0)[:, None]

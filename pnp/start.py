@@ -5,14 +5,15 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from pnp.assembly import Problem
-from pnp.laws import Element, concentration
+from pnp.excess import ActivityLaw
+from pnp.laws import Element, composition
 from pnp.newton import Start
 
 _HALVINGS = 16  # of some 120 kT/e: a thousandth is enough to begin with
 
 
-def donnan_start(elements: Element, valence, bath) -> tuple[Start, Array]:
-    """Donnan start: baths blended along the pore, the fixed charge balanced at every node.
+def donnan_start(elements: Element, valence, bath, excess: ActivityLaw) -> tuple[Start, Array]:
+    """Donnan start: baths (mM) blended along the pore, the fixed charge balanced at every node.
 
     Also the flux that kT/e would drive through the pore so filled.
     """
@@ -21,12 +22,12 @@ def donnan_start(elements: Element, valence, bath) -> tuple[Start, Array]:
     mixed = blend * bath[0][:, None] + (1 - blend) * bath[1][:, None]  # neutral, as both baths are
     at_nodes = lambda ends: by_node(ends, 0.0).sum(0)
     volume = at_nodes(elements.volume)
-    excess = at_nodes(elements.excess * elements.volume[:, None]) / volume
-    z = valence[:, None]
-    log_mixed = jnp.log(mixed)
-    phi = _donnan(log_mixed, excess, at_nodes(elements.charge) / volume, z)
-    filled = concentration(phi, log_mixed, z, excess)
-    # mu of the start carries no z phi: in equilibrium mu = ln c(bath), whatever phi is.
+    fixed = at_nodes(elements.excess * elements.volume[:, None]) / volume
+    log_mixed = jnp.log(excess.activity(list(mixed), valence))
+    charge = at_nodes(elements.charge) / volume
+    phi = _donnan(lambda phi: composition(phi, log_mixed, fixed, valence, excess)[1], valence, charge, fixed)
+    filled = jnp.stack(composition(phi, log_mixed, fixed, valence, excess)[1])
+    # mu of the start carries no z phi: in equilibrium mu = ln a(bath), whatever phi is.
     direct = jnp.concatenate([phi[None], log_mixed])
     easy = jnp.concatenate([jnp.zeros_like(phi)[None], log_mixed])
     mobile = (filled[:, :-1] + filled[:, 1:]) / 2
@@ -40,20 +41,21 @@ def _fall(resistance):
     return 1 - passed / passed[-1]
 
 
-def _donnan(log_mixed, excess, fixed, z):
-    """phi (kT/e) at which Σ z c exp(−z phi − mu_ex) + rho = 0 at every node, to a start's accuracy.
+def _donnan(concentration, valence, charge, fixed):
+    """phi (kT/e) at which Σ z c(phi) + rho = 0 at every node, to a start's accuracy; c by `concentration`.
 
     The sum falls with phi, so halving an interval cannot fail. (Not optimistix.Bisection: its check of
-    the interval is a host callback, which keeps compiled programs out of JAX's cache.)
+    the interval is a host callback, which keeps compiled programs out of JAX's cache.) Where ions of finite size
+    cannot balance the charge whatever phi is, it is the end of the interval.
     """
 
     def halve(_, interval):
         low, high = interval
         middle = (low + high) / 2
-        positive = (z * concentration(middle, log_mixed, z, excess)).sum(0) + fixed > 0
+        positive = sum(z * c for z, c in zip(valence, concentration(middle), strict=True)) + charge > 0
         return jnp.where(positive, middle, low), jnp.where(positive, high, middle)
 
-    bound = 60.0 + jnp.max(jnp.abs(excess), axis=0)
+    bound = 60.0 + jnp.max(jnp.abs(fixed), axis=0)
     low, high = jax.lax.fori_loop(0, _HALVINGS, halve, (-bound, bound))
     return (low + high) / 2
 

@@ -6,8 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from pnp import units
-from pnp.channel import Channel
+from pnp.channel import HIGHEST_ENERGY, Channel
 from pnp.charge import WallCharge
+from pnp.excess import Steric
 
 SINGLE_FILE = 0.35
 """Radius in nm below which ions cannot pass each other (about two hydrated-ion radii)."""
@@ -49,10 +50,22 @@ def summarize(channel: Channel) -> Summary:
             f"{_range(permittivity)} in the pore, {float(channel.bath_permittivity):g} in the baths",
         ),
         ("fixed charge", f"{total:+.4g} e in all, {_tidy(density.min())} to {_tidy(density.max())} M"),
+        *_born(channel, x),
+        ("excess potential", channel.excess.describe(channel.bath_permittivity, channel.temperature)),
         ("reservoirs", ", ".join(r.kind for r in channel.reservoirs)),
         ("domain", f"x = {first:.4g} to {last:.4g} nm"),
     ]
     return Summary(lines, _warnings(channel, radius, density, debye))
+
+
+def _born(channel, x) -> list[tuple[str, str]]:
+    """Range of the Born energy of each ion, where there is one."""
+    if not channel.pore.born:
+        return []
+    energy = np.asarray(channel.born_energy(x)).T
+    listed = (f"{name} {_range(row)}" for name, row in zip(channel.ion_names, energy, strict=True))
+    cut = f", cut to ±{HIGHEST_ENERGY:g}" if np.abs(energy).max() >= HIGHEST_ENERGY else ""
+    return [("Born energy", f"{', '.join(listed)} kT{cut}")]
 
 
 def _total_charge(channel) -> float:
@@ -76,7 +89,7 @@ def _warnings(channel, radius, density, debye) -> list[str]:
             f"the wall charge is spread over a cross-section wider than {2 * debye.min():.2g} nm (2 Debye lengths): "
             "one-dimensional equations overstate its effect"
         )
-    if np.abs(density).max() > 10:
+    if np.abs(density).max() > 10 and not isinstance(channel.excess, Steric):
         found.append(
             f"the fixed charge reaches {np.abs(density).max():.3g} M: point ions pack tighter there than real ones"
         )

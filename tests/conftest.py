@@ -14,6 +14,7 @@ import pytest
 
 import pnp
 
+IDEAL = pnp.excess.Ideal()
 X = np.array([0.0, 3.0, 3.0, 5.0, 5.0, 8.0])
 
 
@@ -23,8 +24,8 @@ def charged():
     return make_charged()
 
 
-def make_charged(density=-1.0, inside=300.0, outside=100.0, potassium=1.957, barrier=0.0, area=1.0):
-    """Always the same structure, so that one compiled program serves all of them."""
+def make_charged(density=-1.0, inside=300.0, outside=100.0, potassium=1.957, barrier=0.0, area=1.0, excess=IDEAL):
+    """Always the same structure, so that one compiled program serves all of them of one model of `excess`."""
     return pnp.Channel.from_profiles(
         X,
         area=area * np.ones(6),
@@ -33,4 +34,5 @@ def make_charged(density=-1.0, inside=300.0, outside=100.0, potassium=1.957, bar
         pmf={"Cl": barrier * np.array([0.0, 0.0, 1.0, 1.0, 0.0, 0.0])},
         inside={"K": inside, "Cl": inside},
         outside={"K": outside, "Cl": outside},
+        excess=excess,
     )

@@ -7,6 +7,7 @@ import mpmath
 import numpy as np
 import pytest
 
+from pnp.excess import Ideal
 from pnp.laws import Element, edge_flux, element_balance, element_flux, log_resistance
 from pnp.theory.ghk import bernoulli
 
@@ -68,15 +69,16 @@ def element():
 Z = np.array([1.0, -1.0])
 LEFT, RIGHT = np.array([0.3, 4.0, 4.4]), np.array([-0.2, 3.1, 4.6])
 NO_REFERENCE = np.zeros((2, 2))
+IDEAL = (Ideal().law((), 78.4, 298.15),) * 2
 
 
 def test_no_flux_where_mu_is_flat_whatever_phi(element):
     right = np.array([-5.0, *LEFT[1:]])
-    assert np.all(np.asarray(element_flux(LEFT, right, NO_REFERENCE, element, Z)) == 0.0)
+    assert np.all(np.asarray(element_flux(LEFT, right, NO_REFERENCE, element, Z, IDEAL)) == 0.0)
 
 
 def test_an_element_holds_the_charge_of_its_halves(element):
-    through, *held = element_balance(LEFT, RIGHT, NO_REFERENCE, element, Z)
+    through, *held = element_balance(LEFT, RIGHT, NO_REFERENCE, element, Z, IDEAL)
     assert float(through[0]) == pytest.approx(float(-element.permittance * (RIGHT[0] - LEFT[0])))
     c = np.exp(np.stack([LEFT[1:], RIGHT[1:]]) - np.outer([0.3, -0.2], Z) - np.asarray(element.excess))
     charge = np.array([0.2, 0.3]) * (c @ Z) + np.array([5.0, -7.0])
@@ -85,9 +87,9 @@ def test_an_element_holds_the_charge_of_its_halves(element):
 
 def test_an_element_does_not_care_from_which_side_it_is_seen(element):
     """Turned round, with its nodes exchanged, it passes the opposite and holds the same."""
-    through, *held = element_balance(LEFT, RIGHT, NO_REFERENCE, element, Z)
+    through, *held = element_balance(LEFT, RIGHT, NO_REFERENCE, element, Z, IDEAL)
     turned = eqx.tree_at(lambda e: (e.volume, e.charge, e.excess), element, replace_fn=lambda value: value[::-1])
-    back, *held_back = element_balance(RIGHT, LEFT, NO_REFERENCE, turned, Z)
+    back, *held_back = element_balance(RIGHT, LEFT, NO_REFERENCE, turned, Z, IDEAL)
     np.testing.assert_allclose(back, -np.array(through), rtol=1e-13)
     np.testing.assert_allclose(held_back, held[::-1], rtol=1e-13)
 
@@ -96,15 +98,15 @@ def test_the_resistance_of_an_element_is_that_of_its_flux(element):
     """R J = e^mu_L − e^mu_R, for even and for steep potentials; and without overflow."""
     for phi_step in (0.0, 1e-5, 1e-2, 3.0, -40.0):
         right = np.array([LEFT[0] + phi_step, *RIGHT[1:]])
-        flux = np.array(element_flux(LEFT, right, NO_REFERENCE, element, Z))
-        resistance = np.exp(np.array(log_resistance(LEFT, right, NO_REFERENCE, element, Z)))
+        flux = np.array(element_flux(LEFT, right, NO_REFERENCE, element, Z, IDEAL))
+        resistance = np.exp(np.array(log_resistance(LEFT, right, NO_REFERENCE, element, Z, IDEAL)))
         np.testing.assert_allclose(resistance * flux, np.exp(LEFT[1:]) - np.exp(right[1:]), rtol=1e-11)
-    assert np.all(np.isfinite(log_resistance(LEFT, np.array([5e3, 0.0, 0.0]), NO_REFERENCE, element, Z)))
+    assert np.all(np.isfinite(log_resistance(LEFT, np.array([5e3, 0.0, 0.0]), NO_REFERENCE, element, Z, IDEAL)))
 
 
 def test_the_reference_of_mu_changes_nothing(element):
     """Δmu split into unknowns and references gives the flux of Δmu itself."""
-    plain = element_flux(LEFT, RIGHT, NO_REFERENCE, element, Z)
+    plain = element_flux(LEFT, RIGHT, NO_REFERENCE, element, Z, IDEAL)
     reference = np.array([[2.0, 3.0], [-1.0, 1.5]])
     left, right = (state - [0.0, *mu] for state, mu in zip((LEFT, RIGHT), reference, strict=True))
-    np.testing.assert_allclose(element_flux(left, right, reference, element, Z), plain, rtol=1e-13)
+    np.testing.assert_allclose(element_flux(left, right, reference, element, Z, IDEAL), plain, rtol=1e-13)

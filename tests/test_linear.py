@@ -13,7 +13,7 @@ import pytest
 
 import pnp
 from pnp import kernel, linear, units
-from pnp.assembly import linearize, make_problem, with_baths
+from pnp.assembly import linearize, with_baths
 from pnp.linear import Couplings, eliminate, eliminate_by_reduction, eliminate_by_scan, from_arms, in_arms
 from pnp.newton import Steady
 from pnp.solution import make_levels
@@ -160,8 +160,8 @@ def bipolar_jacobian(millivolts, kick):
     assert solution.status < pnp.Status.MESH_TOO_COARSE
     levels, valence = make_levels(channel, 400), jnp.asarray(channel.valence)
     unit = units.thermal_voltage(channel.temperature)
-    steady = Steady(levels.fine.elements, valence, levels.concentration, jnp.asarray(millivolts / unit))
-    problem = make_problem(steady.elements, steady.valence, steady.concentration, steady.voltage)
+    steady = Steady(levels.fine.elements, valence, levels.activity, jnp.asarray(millivolts / unit), levels.excess)
+    problem = steady.whole()
     phi = solution.potential / unit
     mu = jnp.log(solution.concentration.T) + valence[:, None] * phi - problem.node_reference
     interior = jnp.concatenate([phi[None], mu])[:, 1:-1]

@@ -13,6 +13,8 @@ CASES = {
         "tms",
         "donnan",
         "gouy_chapman",
+        "bikerman",
+        "davies",
         "dielectrics",
         "born",
         "limiting_current",

@@ -13,6 +13,7 @@ POINTS = 6
 VOLTAGES = np.linspace(-100.0, 100.0, 11)
 """mV."""
 NODES = 400
+IDEAL = pnp.excess.Ideal()
 SALT = {"K": pnp.Ion(1, 1.957), "Cl": pnp.Ion(-1, 2.032)}
 FOUR_IONS = {"K": pnp.Ion(1, 1.957), "Na": pnp.Ion(1, 1.334), "Ca": pnp.Ion(2, 0.792), "Cl": pnp.Ion(-1, 2.032)}
 
@@ -29,11 +30,14 @@ def layers(
     diffusivity_factor=1.0,
     barrier=None,
     temperature=298.15,
+    born=False,
+    excess=IDEAL,
 ):
     """Three layers in series, of `lengths` in nm, from bath to bath.
 
     ions: {name: Ion}, K+ and Cl- unless given. inside, outside: mM, a number for all ions (one salt) or a dict.
     Properties: one number, three (one per layer) or six (at both ends of each layer). barrier: {ion: kT}.
+    born, excess: as for `from_profiles`.
     """
     ions = ions or SALT
     edges = np.concatenate([[0.0], np.cumsum(lengths)])
@@ -51,6 +55,8 @@ def layers(
         inside=bath(inside),
         outside=bath(outside),
         temperature=temperature,
+        born=born,
+        excess=excess,
     )
 
 
