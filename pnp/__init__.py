@@ -4,20 +4,34 @@
     solution = pnp.solve(channel, voltage=100.0)    # profiles and current at 100 mV
     iv = pnp.iv_curve(channel, voltages)            # currents, statuses and errors
 
-Importing `pnp` switches JAX to 64-bit floats, in which it always computes. Submodules are imported
-when first used, so that the command line answers without waiting for JAX.
+Importing `pnp` switches JAX to 64-bit floats, in which it always computes, and its persistent compilation
+cache on, in ~/.cache/pnp, unless JAX_COMPILATION_CACHE_DIR or JAX's configuration names another folder
+(JAX_ENABLE_COMPILATION_CACHE=false: none). Submodules are imported when first used, so that the command line
+answers without waiting for JAX.
 """
 
 import importlib
 import os
 import sys
 from importlib.metadata import version as _version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+# Compiled programs are kept, unless they are kept elsewhere already: the next process starts in a fraction of the time.
+_CACHE = {
+    "jax_compilation_cache_dir": str(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pnp" / "jax"),
+    "jax_persistent_cache_min_compile_time_secs": 0.2,
+}
 if "jax" in sys.modules:
-    sys.modules["jax"].config.update("jax_enable_x64", True)
+    _config = sys.modules["jax"].config
+    _config.update("jax_enable_x64", True)
+    if _config.values["jax_compilation_cache_dir"] is None:
+        for _name, _value in _CACHE.items():
+            _config.update(_name, _value)
 else:
     os.environ["JAX_ENABLE_X64"] = "1"
+    for _name, _value in _CACHE.items():
+        os.environ.setdefault(_name.upper(), str(_value))
 
 __version__ = _version("pnp")
 

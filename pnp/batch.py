@@ -55,7 +55,7 @@ def solve_batch(
     on_processor = devices[0].platform == "cpu"
     lanes = min(lanes or (LANES if on_processor else GPU_LANES), -(-count[0] // len(devices)))
     mesh = Mesh(np.array(devices), ("case",))
-    place = lambda tree, cut: jax.device_put(tree, NamedSharding(mesh, PartitionSpec("case" if cut else None)))
+    place = lambda tree, cut: jax.device_put(tree, NamedSharding(mesh, PartitionSpec(*(["case"] * cut))))
     voltages = np.broadcast_to(np.asarray(voltages, float), count)
     channels = jax.tree.map(np.asarray, channels) if many else place(channels, False)
 

@@ -14,7 +14,6 @@ from pnp.terminal import (
     Progress,
     print_curve,
     print_profile,
-    status_text,
     stderr,
     stdout,
     warn,
@@ -196,7 +195,7 @@ def profile(
     with Progress(f"{loaded.name} at {volts:g} mV"), _bad_input():
         solution = solve(loaded, volts, nodes=nodes, throw=False)
     if int(solution.status) == NOT_CONVERGED:
-        _fail(f"{loaded.name} at {volts:g} mV {status_text(solution.status)}", NOT_CONVERGED)
+        _fail(f"{loaded.name} at {volts:g} mV {solution.message}", NOT_CONVERGED)
     print_profile(solution)
     with _files_checked():
         if output:
@@ -229,14 +228,7 @@ def doctor() -> None:
 
 def main() -> None:
     """Entry point of the `pnp` command."""
-    # Compiled programs are kept between runs: a second run starts in a fraction of the time.
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_cache_folder()))
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
     app()
-
-
-def _cache_folder() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pnp" / "jax"
 
 
 # --- reading arguments ----------------------------------------------------------------------------

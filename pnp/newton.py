@@ -44,8 +44,8 @@ _TEXT = {
         "problem is hard: compare with a finer mesh (nodes=800)"
     ),
     Status.MESH_TOO_COARSE: (
-        "converged, but the estimated discretisation error of the current is above 1 %: "
-        "solve again with more nodes (nodes=800 or --nodes 800)"
+        "converged, but the mesh is too coarse, as for a Debye layer that it does not resolve: the error of "
+        "the current may be above 1 %; solve again with more nodes (nodes=800 or --nodes 800)"
     ),
     Status.NOT_CONVERGED: (
         "did not converge, so there is no value: try more nodes (nodes=800 or --nodes 800), a smaller "
@@ -69,16 +69,19 @@ class Settings(eqx.Module):
     rough_tolerance: Float[Array, ""] = _limit(1e-9)
     """The same on the coarse mesh, whose answer corrects that of the fine one by a small part of itself, and
     at the stops of a continuation."""
-    potential_cap: Float[Array, ""] = _limit(10.0)
-    """Largest change of phi (kT/e) in one step. Linearised Boltzmann factors say little beyond a few kT, but a step
-    too far is taken back by 1 kT a step at least, and layers of 100 kT have to be crossed: of 5, 10, 25 and 100 tried
-    on scripts/stress.py, 10 needs the fewest steps and 100 fails."""
+    energy_cap: Float[Array, ""] = _limit(15.0)
+    """Largest change in one step of z phi (kT) of the ion of highest valence. Linearised Boltzmann factors say little
+    beyond a few kT, but layers of 100 kT have to be crossed, while a step too far is taken back by 1 kT a step.
+    Of 10 to 100 tried on scripts/stress.py 15 needs the fewest steps; 60 and more fail."""
     quadratic_below: Float[Array, ""] = _limit(0.1)
     """Largest update (kT) after which Newton is taken to converge quadratically: Boltzmann factors are then
     linear to some per cent, and no cap is in the way."""
-    attempt_iterations: Float[Array, ""] = _limit(150.0)
+    attempt_iterations: Float[Array, ""] = _limit(250.0)
     """Steps allowed to reach one target before it counts as failed. Direct solves take 5–15; where barriers of
-    100 kT leave a region without ions, up to 120."""
+    100 kT leave a region without ions, up to 200."""
+    direct: Float[Array, ""] = _limit(1.0)
+    """1: the whole problem is tried at once, from the start that is given. 0: never, every problem is walked to from
+    the pore without charge and voltage. A solution reached on both ways is more certain to be the only one."""
     first_stride: Float[Array, ""] = _limit(0.25)
     """First step of the continuation, of a path of length 1 (charge to 0.5, voltage from there)."""
     smallest_stride: Float[Array, ""] = _limit(1e-4)
@@ -113,6 +116,8 @@ class Report(NamedTuple):
     response: Float[Array, "unknown interior *lane"] | None
     """If asked for, d unknowns / d voltage between the baths, from the last step's matrix: as accurate as
     that step was small, 1e-7 and better. A constant to differentiation."""
+    trouble: Int[Array, "2 *lane"]
+    """(unknown, node) that the last lost attempt wanted to change most; meaningless where none was lost."""
 
 
 class _State(NamedTuple):
@@ -126,6 +131,8 @@ class _State(NamedTuple):
     stride: Float[Array, " lane"]
     size: Float[Array, " lane"]
     """Largest undamped change of an unknown in the last step."""
+    trouble: Int[Array, " lane"]
+    """Where it was when an attempt was last lost, counted through [unknown, node, arm]."""
     tries: Int[Array, " lane"]
     iterations: Int[Array, " lane"]
     walking: Bool[Array, " lane"]
@@ -241,17 +248,20 @@ def _newton(steady: Steady, frozen, settings: Settings, respond: bool):
     if guess is None:
         guess = _relative(_lifted(start.direct, start, steady.valence, steady.voltage), steady.whole())
     spread = lambda unknowns: jnp.broadcast_to(unknowns, (*unknowns.shape[:-1], *lanes))
+    direct = settings.direct > 0.5
+    first = jnp.where(direct, 1.0, settings.first_stride)
     state = _State(
-        unknowns=spread(guess),
+        unknowns=jnp.where(direct, spread(guess), spread(base)),
         response=jnp.zeros_like(spread(guess)[:, 1:]) if respond else None,
         settled=spread(base),
         reached=fill(0),
-        target=fill(1),
-        stride=fill(1),
+        target=spread(first),
+        stride=spread(first),
         size=fill(jnp.inf),
+        trouble=fill(0, int),
         tries=fill(0, int),
         iterations=fill(0, int),
-        walking=fill(False, bool),
+        walking=spread(~direct),
         done=fill(False, bool),
         failed=fill(False, bool),
     )
@@ -261,7 +271,9 @@ def _newton(steady: Steady, frozen, settings: Settings, respond: bool):
     status = jnp.where(state.failed, Status.NOT_CONVERGED, converged)
     interior = from_arms(state.unknowns)[:, 1:-1]
     response = None if state.response is None else from_arms(state.response)
-    return interior, Report(status, state.iterations, response)
+    unknown, node, arm = jnp.unravel_index(state.trouble, state.unknowns[:, 1:, :, 0].shape)
+    node = jnp.where(arm == 0, node + 1, interior.shape[1] - node)
+    return interior, Report(status, state.iterations, response, jnp.stack([unknown, node]))
 
 
 def _ends(unknowns):
@@ -296,6 +308,10 @@ def _advance(state: _State, steady, start, settings) -> _State:
         lambda: jnp.where(turning, _carried(settled, steady, start, reached, target), moved),
         lambda: moved,
     )
+    change = lambda: jnp.where(jnp.isnan(update), jnp.inf, jnp.abs(update)).reshape(-1, update.shape[-1])
+    trouble = jax.lax.cond(
+        lost.any(), lambda: jnp.where(lost, jnp.argmax(change(), axis=0), state.trouble), lambda: state.trouble
+    )
     after = _State(
         unknowns=moved,
         response=response,
@@ -304,6 +320,7 @@ def _advance(state: _State, steady, start, settings) -> _State:
         target=target,
         stride=stride,
         size=jnp.where(turning, jnp.inf, size),
+        trouble=trouble,
         tries=jnp.where(turning, 0, state.tries + 1),
         iterations=state.iterations + 1,
         walking=state.walking | lost,
@@ -358,7 +375,8 @@ def _stepped(unknowns, update, size, problem, settings):
     update: [unknown, node, arm, lane] for the nodes beyond the baths; size: its largest entry, [lane].
     """
     near = size < settings.quadratic_below
-    step = jnp.where(near, 1.0, jnp.minimum(1.0, settings.potential_cap / jnp.max(jnp.abs(update[0]), axis=(0, 1))))
+    energy = jnp.max(jnp.abs(problem.valence), axis=0) * jnp.max(jnp.abs(update[0]), axis=(0, 1))
+    step = jnp.where(near, 1.0, jnp.minimum(1.0, settings.energy_cap / energy))
     moved = unknowns.at[:, 1:].add(jnp.where(near, update, step * update))
     settled = jax.lax.cond(jnp.all(near), lambda: moved, lambda: _settled(moved, problem))
     return jnp.where(near, moved, settled)

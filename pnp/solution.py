@@ -22,6 +22,10 @@ from pnp.start import by_node, donnan_start, prolonged
 COARSE_ERROR = 0.01
 """Relative discretisation error of the current above which the mesh counts as too coarse."""
 
+SAFETY = 3.0
+"""By how much an error may exceed its estimate from two meshes: where a depleted layer is not resolved the order is not
+yet 2, and the estimate is too small. (Roache, 1994, J. Fluids Eng. 116:405, for two meshes of an unknown order.)"""
+
 TRACE = 1e-12
 """An ion absent from a bath is given this fraction of the bath's largest concentration, since mu
 holds ln c; it changes currents by as little."""
@@ -50,6 +54,9 @@ class Currents(eqx.Module):
     conservation_error: Float[Array, "*case"]
     discretization_error: Float[Array, "*case"]
     iterations: Int[Array, "*case"]
+    trouble_ion: Int[Array, "*case"]
+    trouble_x: Float[Array, "*case"]
+    ion_names: tuple[str, ...] = eqx.field(static=True)
 
     @property
     def converged(self) -> Array:
@@ -58,7 +65,17 @@ class Currents(eqx.Module):
 
     def messages(self) -> list[str]:
         """What the status of each case means and asks for."""
-        return [Status(int(s)).text for s in np.asarray(self.status).ravel()]
+        status, ion, x = (np.ravel(value).tolist() for value in (self.status, self.trouble_ion, self.trouble_x))
+        return [verdict(*case, self.ion_names) for case in zip(status, ion, x, strict=True)]
+
+
+def verdict(status: int, trouble_ion: int, trouble_x: float, ion_names: tuple[str, ...]) -> str:
+    """The text of a status, with what it says of the place where it went wrong."""
+    text = Status(status).text
+    if status != Status.NOT_CONVERGED:
+        return text
+    what = "the potential" if trouble_ion < 0 else f"the concentration of {ion_names[trouble_ion]}"
+    return f"{text}; what kept changing was {what} at x = {trouble_x:.4g} nm"
 
 
 class Solution(eqx.Module):
@@ -92,11 +109,20 @@ class Solution(eqx.Module):
     conservation_error: Float[Array, ""]
     discretization_error: Float[Array, ""]
     iterations: Int[Array, ""]
+    trouble_ion: Int[Array, ""]
+    """What could not be settled if it did not converge: the index of an ion, or −1 for the potential …"""
+    trouble_x: Float[Array, ""]
+    """… and where, nm; NaN if it converged."""
 
     @property
     def ion_names(self) -> tuple[str, ...]:
         """Names along the `ion` axis."""
         return self.channel.ion_names
+
+    @property
+    def message(self) -> str:
+        """What the status means and asks for."""
+        return verdict(int(self.status), int(self.trouble_ion), float(self.trouble_x), self.ion_names)
 
     def to_xarray(self):
         """An `xarray.Dataset` of the profiles with units, names and provenance."""
@@ -195,6 +221,8 @@ def steady_state(
         conservation_error=valid(jax.lax.stop_gradient(uneven)),
         discretization_error=valid(jax.lax.stop_gradient(coarseness)),
         iterations=report.iterations + rough_report.iterations,
+        trouble_ion=report.trouble[0] - 1,
+        trouble_x=jnp.where(report.status == Status.NOT_CONVERGED, levels.x[report.trouble[1]], jnp.nan),
     )
     if report.response is None:
         return solution, None
@@ -222,7 +250,7 @@ def _current_slope(state: tuple[Steady, Array, Array], charge):
 
 def _status(fine, coarse, coarseness):
     """The verdict on a point from both meshes; an unknown error counts as too large."""
-    trusted = (coarse != Status.NOT_CONVERGED) & (coarseness <= COARSE_ERROR)
+    trusted = (coarse != Status.NOT_CONVERGED) & (SAFETY * coarseness <= COARSE_ERROR)
     converged = jnp.where(trusted, jnp.maximum(fine, coarse), Status.MESH_TOO_COARSE)
     return jnp.where(fine == Status.NOT_CONVERGED, fine, converged)
 

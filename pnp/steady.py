@@ -34,11 +34,6 @@ class IVCurve(Currents):
     nodes: int = eqx.field(static=True)
     settings: Settings
 
-    @property
-    def ion_names(self) -> tuple[str, ...]:
-        """Names along the `ion` axis."""
-        return self.channel.ion_names
-
     def reversal_potential(self) -> float:
         """Voltage (mV) of zero current, solved for from the curve's crossing; NaN if it has none.
 
@@ -96,7 +91,7 @@ def solve(
     concrete = not any(isinstance(v, jax.core.Tracer) for v in (solution.status, solution.current))
     if throw and concrete and int(solution.status) == Status.NOT_CONVERGED:
         raise ConvergenceError(
-            f"{channel.name} at {float(voltage):g} mV {Status.NOT_CONVERGED.text} "
+            f"{channel.name} at {float(voltage):g} mV {solution.message} "
             f"({int(solution.iterations)} Newton steps were taken)"
         )
     return solution

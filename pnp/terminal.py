@@ -115,7 +115,7 @@ def print_profile(solution) -> None:
         f"\ncurrent {_cell(float(solution.current))} pA ("
         + ", ".join(f"{n} {_cell(float(i))}" for n, i in zip(solution.ion_names, solution.ion_current, strict=True))
         + f"); conservation {float(solution.conservation_error):.1e}, "
-        f"discretization {float(solution.discretization_error):.1e}; {status_text(solution.status)}",
+        f"discretization {float(solution.discretization_error):.1e}; {solution.message}",
         highlight=False,
         soft_wrap=True,
     )
@@ -139,13 +139,6 @@ def _cell(value: float | None, digits: int = 6) -> str:
     return f"{0.0 if abs(value) < 1e-12 else value:.{digits}g}"
 
 
-def status_text(status) -> str:
-    """What a status means and asks for."""
-    from pnp.newton import Status
-
-    return Status(int(status)).text
-
-
 def wrote(path: Path) -> None:
     """Say that a file was written."""
     stderr.print(f"Wrote {path}", highlight=False, markup=False, soft_wrap=True)
@@ -161,8 +154,10 @@ def warn_of_points(curve: "IVCurve") -> None:
     """Name the voltages whose values are missing or coarse, and what to do."""
     from pnp.newton import Status
 
+    messages = curve.messages()
     for status in (Status.MESH_TOO_COARSE, Status.NOT_CONVERGED):
-        at = [f"{float(v):g}" for v, s in zip(curve.voltage, curve.status, strict=True) if int(s) == status]
-        if at:
-            listed = ", ".join(at[:8]) + (f" … ({len(at)} points)" if len(at) > 8 else "")
-            warn([f"at {listed} mV: {status.text}"])
+        which = [i for i, s in enumerate(curve.status) if int(s) == status]
+        if which:
+            listed = ", ".join(f"{float(curve.voltage[i]):g}" for i in which[:8])
+            listed += f" … ({len(which)} points)" if len(which) > 8 else ""
+            warn([f"at {listed} mV: {messages[which[0]]}"])

@@ -40,30 +40,16 @@ def _channel():
     )
 
 
-def _channels(count):
-    """`count` channels as one, every number of which is an array: inside baths from 150 to 600 mM."""
+def _channels(count, times):
+    """`count` channels, each several times, as one of which every number is an array: inside baths of 150 to 600 mM."""
     import jax
     import jax.numpy as jnp
 
-    one, salts = _channel(), np.geomspace(150.0, 600.0, count) if count > 1 else [problem.INSIDE]
-    several = [one.with_baths(inside=dict.fromkeys(problem.IONS, salt)) for salt in salts]
-    return jax.tree.map(lambda *numbers: jnp.stack(numbers), *several)
-
-
-def solve_batch(channels, voltages, nodes, settings):
-    """(current in pA, status, Newton steps), [channel, voltage], of channels stacked into one at all voltages (mV).
-
-    The one place that says how a batch is solved.
-    """
-    import jax
-
-    import pnp
-
-    def one(channel, voltage):
-        solution = pnp.solve(channel, voltage, nodes=nodes, settings=settings)
-        return solution.current, solution.status, solution.iterations
-
-    return jax.vmap(jax.vmap(one, (None, 0)), (0, None))(channels, voltages)
+    one = _channel()
+    if count == 1:
+        return one
+    several = [one.with_baths(inside=dict.fromkeys(problem.IONS, salt)) for salt in np.geomspace(150.0, 600.0, count)]
+    return jax.tree.map(lambda *numbers: jnp.repeat(jnp.stack(numbers), times, axis=0), *several)
 
 
 def _checked(result, current, what):
@@ -97,20 +83,17 @@ def pnp_batch(channels, voltages, nodes):
 
     Its outcome has the steps of a state, and the same weighted by the nodes that each step was taken on.
     """
-    import jax
-    import jax.numpy as jnp
-
     import pnp
 
-    many, at = _channels(channels), jnp.asarray(problem.voltages(voltages))
-    solve = jax.jit(solve_batch, static_argnums=2)
+    many, at = _channels(channels, voltages), np.tile(problem.voltages(voltages), channels)
     what = f"pnp, {channels} channels at {voltages} voltages, {nodes} elements"
-    run = lambda settings: _checked(solve(many, at, nodes, settings), lambda result: result[0], what)
+    solve = lambda settings: pnp.solve_batch(many, at, nodes=nodes, settings=settings)
+    run = lambda settings: _checked(solve(settings), lambda result: result.current, what)
 
     def outcome(result):
         # Any error left is good enough for a tolerance of infinity: all steps but one were on the coarse mesh.
-        coarse = np.asarray(run(pnp.Settings(tolerance=np.inf))[2]) - 1
-        steps = np.asarray(result[2])
+        coarse = run(pnp.Settings(tolerance=np.inf)).iterations - 1
+        steps = result.iterations
         return {"steps": steps.mean(), "node_steps": (coarse * (nodes / 2) + (steps - coarse) * nodes).mean()}
 
     return Program(lambda: run(pnp.Settings()), outcome)
@@ -126,8 +109,8 @@ def _weighted_sum(voltages, nodes):
     weights = jnp.cos(jnp.arange(voltages.size))
 
     def total(channel):
-        alone = jax.tree.map(lambda number: jnp.asarray(number)[None], channel)
-        return weights @ solve_batch(alone, voltages, nodes, pnp.Settings())[0][0]
+        current = lambda voltage: pnp.solve(channel, voltage, nodes=nodes).current
+        return weights @ jax.vmap(current)(jnp.asarray(voltages))
 
     return total
 

@@ -18,6 +18,7 @@ import xarray as xr
 from typer.testing import CliRunner
 
 import pnp
+import pnp.solution
 import pnp.cli
 import pnp.results
 import pnp.steady
@@ -143,7 +144,7 @@ def test_json_file_is_what_is_printed(curve, tmp_path):
 
 def test_batches_make_one_curve(curve, monkeypatch):
     """The last batch is filled up to keep its shape; the filling must not show."""
-    monkeypatch.setattr(pnp.steady, "BATCH", 5)
+    monkeypatch.setattr(pnp.solution, "LANES", 5)
     listed = [*VOLTAGES, -100, 50]
     ran = run(*CURVE[:2], "--voltages", ",".join(f"{v:g}" for v in listed), "--nodes", "64", "--format", "csv")
     rows = list(csv.reader(io.StringIO(ran.out)))[1:]
@@ -153,7 +154,7 @@ def test_batches_make_one_curve(curve, monkeypatch):
 
 
 def test_interrupted_curve_keeps_what_is_done(curve, monkeypatch):
-    monkeypatch.setattr(pnp.steady, "BATCH", 5)
+    monkeypatch.setattr(pnp.solution, "LANES", 5)
     real, calls = pnp.steady.iv_curve, []
 
     def interrupted(*args, **options):
@@ -215,11 +216,13 @@ def test_lost_point_is_a_dash_in_the_table():
 
 
 def test_profile_that_does_not_converge_exits_3_without_numbers(monkeypatch, tmp_path):
-    lost = SimpleNamespace(status=pnp.Status.NOT_CONVERGED)
+    status = pnp.Status.NOT_CONVERGED
+    lost = SimpleNamespace(status=status, message=pnp.solution.verdict(status, 1, 2.5, ("K", "Cl")))
     monkeypatch.setattr(pnp.steady, "solve", lambda *_, **__: lost)
     ran = run("profile", "uncharged-cylinder", "--voltage", "100", "--output", tmp_path / "p.nc")
     assert (ran.code, ran.out) == (3, "")
     assert "uncharged-cylinder at 100 mV did not converge" in ran.err
+    assert "the concentration of Cl at x = 2.5 nm" in ran.err
     assert not list(tmp_path.iterdir())
 
 

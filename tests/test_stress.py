@@ -1,0 +1,52 @@
+"""Channels far harder than real ones: all converge, and to the right answer."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import stress
+
+import pnp
+
+STEPS = np.array([0.0, 3.0, 3.0, 5.0, 5.0, 8.0])
+HARD = {
+    "-5 M, 1 mM | 1 M, permittivity 80, 2, 80": ([0, 0, -5, -5, 0, 0], 2.0, 1.0, 1000.0),
+    "bipolar, 5 M": ([5, 5, -5, -5, 0, 0], 80.0, 100.0, 100.0),
+    "bipolar, 5 M, the other way": ([-5, -5, 5, 5, 0, 0], 80.0, 100.0, 100.0),
+    "tripolar, 5 M, 1 µM | 1 M": ([-5, -5, 5, 5, -5, -5], 80.0, 1e-3, 1000.0),
+}
+
+
+def hard(density, permittivity, inside, outside):
+    return pnp.Channel.from_profiles(
+        STEPS,
+        area=1.0,
+        fixed_charge=np.array(density, float),
+        permittivity=np.array([80.0, 80.0, permittivity, permittivity, 80.0, 80.0]),
+        ions=["K", "Cl"],
+        inside={"K": inside, "Cl": inside},
+        outside={"K": outside, "Cl": outside},
+    )
+
+
+def test_known_hard_channels_at_one_volt():
+    """Directly on one mesh, and through the whole continuation on one twice as fine."""
+    channels = jax.tree.map(lambda *n: jnp.stack([*n, *n]), *(hard(*numbers) for numbers in HARD.values()))
+    voltages = np.repeat([-1000.0, 1000.0], len(HARD))
+    found = pnp.solve_batch(channels, voltages, nodes=200)
+    checked = pnp.solve_batch(channels, voltages, nodes=400, settings=pnp.Settings(direct=0.0))
+    assert np.all(found.status == pnp.Status.CONVERGED), found.messages()
+    assert np.all(checked.status == pnp.Status.CONVERGED_BY_CONTINUATION), checked.messages()
+    np.testing.assert_allclose(found.current, checked.extrapolated_current, rtol=3e-3)
+    assert np.max(checked.conservation_error) < 1e-10
+
+
+@pytest.mark.slow
+def test_three_hundred_random_channels():
+    """Fewer structures than scripts/stress.py draws from, each of which would be compiled."""
+    structures = [((1, -1), True), ((2, -1), False), ((1, 2, -1), True)]
+    verdicts, off, _, _ = stress.run(300, 1, 200, structures=structures)
+    assert not verdicts["flagged: no value"].any()
+    assert not verdicts["unexplained NaN"].any()
+    assert not verdicts["wrong"].any(), off[verdicts["wrong"]]
+    assert verdicts["converged"].mean() > 0.7  # the others say that 200 elements are too few
