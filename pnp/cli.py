@@ -333,7 +333,7 @@ def _computed(channel: "Channel", at, nodes: int) -> tuple["IVCurve", bool]:
     import numpy as np
 
     from pnp import steady
-    from pnp.solution import LANES
+    from pnp.solution import LANES, Currents
 
     size = min(len(at), LANES)
     parts, interrupted = [], False
@@ -350,17 +350,8 @@ def _computed(channel: "Channel", at, nodes: int) -> tuple["IVCurve", bool]:
     if not parts:
         _fail("interrupted before any voltage was done", INTERRUPTED)
     first = parts[0][0]
-    by_voltage = lambda curve: (
-        curve.voltage,
-        curve.current,
-        curve.ion_current,
-        curve.extrapolated_current,
-        curve.status,
-        curve.conservation_error,
-        curve.discretization_error,
-        curve.iterations,
-        curve.slope,
-    )
+    names = [name for name in Currents.__dataclass_fields__ if name != "ion_names"]
+    by_voltage = lambda curve: (*(getattr(curve, name) for name in names), curve.slope)
     columns = zip(*([leaf[:count] for leaf in by_voltage(part)] for part, count in parts), strict=True)
     return eqx.tree_at(by_voltage, first, tuple(map(jnp.concatenate, columns))), interrupted
 

@@ -18,9 +18,9 @@ import xarray as xr
 from typer.testing import CliRunner
 
 import pnp
-import pnp.solution
 import pnp.cli
 import pnp.results
+import pnp.solution
 import pnp.steady
 from pnp import units
 from pnp.atomic import write_whole
