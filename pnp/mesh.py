@@ -62,14 +62,19 @@ def make_mesh(channel: Channel, nodes: int = DEFAULT_NODES) -> Mesh:
     while base % 2 == 0 and base // 2 >= max(_BASE, 2 * (breaks.size - 1)):
         base //= 2
     x = breaks[:-1, None] + jnp.diff(breaks)[:, None] * _fractions()
-    load = _integral(_density(channel, x), x)
+    density = _density(channel, x)
+    load = _integral(density, x)
+    whole = jnp.maximum(load[:, -1:], 1e-300)
     needed = jnp.cumsum(load[:, -1]) / load[:, -1].sum() * base
     least = jnp.where(jnp.diff(breaks) > 0, 1, 0)
     last = _spread(jnp.round(needed), least, base)
     first = jnp.concatenate([jnp.zeros(1), last[:-1]])
-    position = first[:, None] + (last - first)[:, None] * load / jnp.maximum(load[:, -1:], 1e-300)
+    given = (last - first)[:, None]
     wanted = jnp.arange(2 * elements + 1) * (base / (2 * elements))
-    return jax.lax.stop_gradient(Mesh(jnp.interp(wanted, position.ravel(), x.ravel())))
+    points = _inverse(
+        wanted, x.ravel(), (first[:, None] + given * (load / whole)).ravel(), (given / whole * density).ravel()
+    )
+    return jax.lax.stop_gradient(Mesh(points))
 
 
 @eqx.filter_jit
@@ -162,6 +167,20 @@ def _integral(density, x):
     """Running trapezoidal integral along each stretch, starting at 0."""
     pieces = (density[:, 1:] + density[:, :-1]) / 2 * jnp.diff(x, axis=1)
     return jnp.concatenate([jnp.zeros_like(x[:, :1]), jnp.cumsum(pieces, axis=1)], axis=1)
+
+
+def _inverse(wanted, x, count, density):
+    """Where the running count of elements reaches what is wanted; between samples their density is straight.
+
+    (With a constant one, as linear interpolation has it, the mesh would have kinks, and extrapolated currents would be
+    a tenth as accurate.)
+    """
+    left = jnp.clip(jnp.searchsorted(count, wanted, side="right") - 1, 0, x.size - 2)
+    width, missing = x[left + 1] - x[left], wanted - count[left]
+    change = (density[left + 1] - density[left]) / jnp.where(width > 0, width, 1.0)
+    root = jnp.sqrt(jnp.maximum(density[left] ** 2 + 2 * change * missing, 0.0))
+    within = 2 * missing / jnp.maximum(density[left] + root, 1e-300)
+    return jnp.where(wanted >= count[left + 1], x[left + 1], x[left] + jnp.clip(within, 0.0, width))
 
 
 def _spread(last, least, total):

@@ -186,6 +186,7 @@ def test_flux_is_constant_and_turns_round_with_the_pore(excess, density):
     np.testing.assert_allclose(back.ion_current, -there.ion_current, rtol=1e-6)
 
 
+@pytest.mark.slow
 @solver
 def test_without_size_or_slope_it_is_the_ideal_pore(excess):
     nothing = Steric(1e-4) if excess is STERIC else Davies(0.0)
@@ -220,6 +221,7 @@ def test_only_potassium_passes_at_the_nernst_potential_of_activities(excess):
     assert abs(float(solve(exact, **only).ion_current[0])) < 1e-9 * abs(float(solve(ideal, **only).ion_current[0]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("excess", "where", "values"),
     [(STERIC, lambda c: c.excess.size, (0.3, 0.7)), (Davies(0.5), lambda c: c.excess.slope, (0.2, 0.6))],
@@ -264,6 +266,7 @@ def test_forward_reverse_and_difference_agree(excess, parameters, monkeypatch):
     jax.clear_caches()  # the mesh held above is compiled in
 
 
+@pytest.mark.slow
 def test_donnan_equilibrium_with_activities():
     """A thick charged layer: c e^(z y) γ(c) = c_bath γ(c_bath) for both ions and neutrality, solved by SciPy."""
     bath, fixed = 100.0, -150.0  # I = 0.2 M within, where Davies' equation holds
@@ -327,6 +330,7 @@ def test_born_energy_stops_at_its_bound():
     assert np.all(np.abs(state.ion_current) < 1e-20), "nothing passes"
 
 
+@pytest.mark.slow
 def test_born_energy_differentiates():
     """With respect to the radius: −w/a per nm, against the same pore with the energy given."""
     both = {False: lambda c: c.ions["K"].radius, True: lambda c: c.pore.pmf["K"].y}

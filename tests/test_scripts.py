@@ -67,7 +67,9 @@ def test_a_process_has_the_cores_asked_for():
     with Worker(cores=1) as worker:
         found = worker.prepare("numpy_curve", VOLTAGES, ELEMENTS, False)
         assert found["current"].shape == VOLTAGES.shape
-        assert 20 < float(found["peak"]) < 2000
+        assert (
+            float(found["peak"]) > 20
+        )  # no upper bound: a process begins with what its parent had held, here of tests
         assert min(worker.turn(found["key"], 0.01)) > 0
 
 
