@@ -158,8 +158,10 @@ def _density(channel: Channel, x: Float[Array, "stretch sample"]) -> Float[Array
     near = 1 / (_LAYER * features[:, 1] + _GROWTH * distance)
     in_pore = (x > channel.pore.start) & (x < channel.pore.end)
     logarithms = jnp.log(jnp.stack([area, permittivity, screening]))
-    change = jnp.abs(jnp.diff(logarithms, axis=2, append=logarithms[..., -1:])).sum(0)
-    steepness = change / jnp.maximum(jnp.diff(x, axis=1, append=jnp.inf), 1e-300)  # a stretch may be empty
+    step = jnp.maximum(jnp.diff(x, axis=1), 1e-300)  # a stretch may be empty
+    slopes = jnp.abs(jnp.diff(logarithms, axis=2)).sum(0) / step
+    # The mean of both sides, so that a pore turned round has its mesh turned round.
+    steepness = (jnp.pad(slopes, ((0, 0), (1, 0)), mode="edge") + jnp.pad(slopes, ((0, 0), (0, 1)), mode="edge")) / 2
     return near.max(-1) + jnp.where(in_pore, _PORE / length + _SHAPE * steepness, 0.0)
 
 
