@@ -10,6 +10,7 @@ import numba
 import numpy as np
 from charged_pore import (
     DIFFUSIVITY,
+    HISTORY,
     LENGTH,
     MILLIVOLTS,
     MOST_STEPS,
@@ -23,7 +24,6 @@ from charged_pore import (
     remaining,
 )
 
-HISTORY = 7  # voltages from which the next one is predicted
 _D_PLUS, _D_MINUS = (float(D) for D in DIFFUSIVITY)
 _compiled = numba.njit(error_model="numpy", fastmath={"contract", "arcp", "nsz"})
 _remaining = numba.njit(remaining)

@@ -11,6 +11,7 @@ Newton for (phi, ln c_K, ln c_Cl) with an analytic Jacobian in banded storage an
 import numpy as np
 from charged_pore import (
     DIFFUSIVITY,
+    HISTORY,
     LENGTH,
     MILLIVOLTS,
     MOST_STEPS,
@@ -27,7 +28,6 @@ from charged_pore import (
 from scipy.linalg import solve_banded
 
 BAND = 5  # diagonals on each side: three unknowns at a node, coupled to those of its neighbours
-HISTORY = 7  # voltages from which the next one is predicted
 
 
 def bernoulli(x):

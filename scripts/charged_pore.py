@@ -31,6 +31,7 @@ TOLERANCE, ROUGH_TOLERANCE = 1e-18, 1e-9
 """pnp's own: error of phi and mu (kT) expected to be left after Newton's last step; and on the coarse one of
 two meshes."""
 STEP_CAP = 5.0  # kT, largest change in one Newton step
+HISTORY = 7  # voltages from which the baselines predict the next one
 MOST_STEPS = 60  # Newton steps at one voltage before it counts as failed
 
 
