@@ -10,8 +10,11 @@ from jax.extend.core import Literal, jaxpr_as_fun
 from jaxtyping import Array, Float
 
 from pnp.excess import ActivityLaw
-from pnp.laws import Element, Ends, element_balance, element_flux, excess_solved, log_resistance
+from pnp.laws import Element, Ends, element_balance, element_flux, excess_solved, resistance
 from pnp.linear import Couplings, in_arms
+
+Arms = Float[Array, "unknown node arm lane"]
+"""phi and mu − mu_ref along two arms, see `linear.in_arms`."""
 
 
 class Problem(eqx.Module):
@@ -28,36 +31,38 @@ class Problem(eqx.Module):
 
     elements: Element
     valence: Float[Array, "ion *lane"]
-    bath_mu: Float[Array, "2 ion *ones"]
-    """mu in the two baths, kT, with axes to broadcast over the elements."""
+    log_activity: Float[Array, "2 ion *lane"]
+    """ln of the activities in the baths, mM."""
     voltage: Float[Array, "*lane"]
     """phi(inside) − phi(outside), kT/e."""
+    charged: Float[Array, "*lane"]
+    """How much of the fixed charge and of the energies w of the elements is there: 1 but for a continuation."""
     excess: ActivityLaw
 
     @property
-    def reference(self) -> tuple[Float[Array, "ion *place"], Float[Array, "ion *place"]]:
-        """mu_ref at the two ends of every element, kT."""
-        inside, outside = self.bath_mu
-        left = jnp.where(self.elements.inside, inside, outside)
-        return left, jnp.where(self.elements.joint, outside, left)
+    def bath_mu(self) -> tuple[list[Float[Array, "*lane"]], list[Float[Array, "*lane"]]]:
+        """mu of each ion in the two baths, kT."""
+        inside, outside = self.log_activity
+        return [a + z * self.voltage for a, z in zip(inside, self.valence, strict=True)], list(outside)
+
+    @property
+    def reference(self) -> tuple[list[Float[Array, "*place"]], list[Float[Array, "*place"]]]:
+        """mu_ref of each ion at the two ends of every element, kT."""
+        left = [jnp.where(self.elements.inside, *mu) for mu in zip(*self.bath_mu, strict=True)]
+        right = [jnp.where(self.elements.joint, *mu) for mu in zip(self.bath_mu[1], left, strict=True)]
+        return left, right
 
     @property
     def node_reference(self) -> Float[Array, "ion node *rest"]:
         """mu_ref at every node, kT."""
-        left, right = self.reference
-        return jnp.concatenate([left, right[:, -1:]], axis=1)
+        each = zip(*self.reference, strict=True)
+        return jnp.stack([jnp.concatenate([left, right[-1:]]) for left, right in each])
 
     def apply(self, law: Callable, left, right, excess: Ends | None = None):
         """A law of `pnp.laws` for all elements at once, given the states at their ends."""
-        return law(left, right, self.reference, self.elements, self.valence, excess or (self.excess, self.excess))
-
-
-def make_problem(elements: Element, valence, activity, voltage, excess: ActivityLaw) -> Problem:
-    """A Problem from the activities in the baths [2, ion, *lane] (mM, > 0) and the voltage [*lane] (kT/e)."""
-    bath_phi = jnp.stack([voltage, jnp.zeros_like(voltage)])
-    bath_mu = jnp.log(activity) + bath_phi[:, None] * valence
-    more = elements.permittance.ndim - voltage.ndim
-    return Problem(elements, valence, jnp.expand_dims(bath_mu, tuple(range(2, 2 + more))), voltage, excess)
+        charging = lambda elements: (elements.charge, elements.excess)
+        elements = eqx.tree_at(charging, self.elements, replace_fn=lambda value: value * self.charged)
+        return law(left, right, self.reference, elements, self.valence, excess or (self.excess, self.excess))
 
 
 def elements_in_arms(elements: Element) -> Element:
@@ -68,14 +73,33 @@ def elements_in_arms(elements: Element) -> Element:
     return eqx.tree_at(lambda e: (e.volume, e.charge, e.excess), arms, replace_fn=turned)
 
 
+def ends(unknowns: Arms) -> tuple[list, list]:
+    """States at the two ends of all elements."""
+    return list(unknowns[:, :-1]), list(unknowns[:, 1:])
+
+
+def in_elements(problem: Problem) -> Problem:
+    """A problem in arms whose numbers are all [*items, element, arm, lane], as compiled loops want them."""
+    wide = jax.tree.map(lambda value: value[..., None, None, :], problem)
+    return eqx.tree_at(lambda p: p.elements, wide, problem.elements)
+
+
 def fluxes(problem: Problem, unknowns: Float[Array, "unknown node"]) -> Float[Array, "ion element"]:
     """Flux of each ion through each element, mM nm³/ns."""
-    return jnp.stack(problem.apply(element_flux, unknowns[:, :-1], unknowns[:, 1:]))
+    return jnp.stack(problem.apply(element_flux, *ends(unknowns)))
+
+
+def resistances(problem: Problem, left, right) -> Float[Array, "ion *place"]:
+    """Resistance of each element to each ion, in units of its own for each ion that keep it from overflowing."""
+    heights, factors = map(jnp.stack, problem.apply(resistance, left, right))
+    along = tuple(range(1, heights.ndim - problem.voltage.ndim))
+    return jnp.exp(heights - jnp.max(heights, axis=along, keepdims=True)) * factors
 
 
 def shares(problem: Problem, unknowns: Float[Array, "unknown node"]) -> Float[Array, "ion element"]:
     """The share each element has of the resistance to each ion; they add up to 1."""
-    return jax.nn.softmax(jnp.stack(problem.apply(log_resistance, unknowns[:, :-1], unknowns[:, 1:])), axis=1)
+    each = resistances(problem, *ends(unknowns))
+    return each / each.sum(1, keepdims=True)
 
 
 def with_baths(problem: Problem, interior: Float[Array, "unknown interior"]) -> Float[Array, "unknown node"]:
@@ -87,7 +111,7 @@ def with_baths(problem: Problem, interior: Float[Array, "unknown interior"]) -> 
 def residual(problem: Problem, interior: Float[Array, "unknown interior"]) -> Float[Array, "unknown interior"]:
     """Imbalance of charge and of each ion at every node between the baths: flux out, less what the node holds."""
     unknowns = with_baths(problem, interior)
-    through, left, right = problem.apply(element_balance, unknowns[:, :-1], unknowns[:, 1:])
+    through, left, right = problem.apply(element_balance, *ends(unknowns))
     outward = jnp.stack([flux[1:] - flux[:-1] for flux in through])
     held = jnp.stack([a[1:] + b[:-1] for a, b in zip(left, right, strict=True)])
     return outward.at[: len(held)].add(-held)

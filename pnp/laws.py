@@ -111,24 +111,24 @@ def _flux(left, right, reference, element, valence, compositions):
     return flux
 
 
-def log_resistance(
+def resistance(
     left: State, right: State, reference, element: Element, valence, excess: Ends
-) -> list[Float[Array, "*place"]]:
-    """ln R of one element for each ion, where R J = e^mu_L − e^mu_R exactly: e^ψ integrated over h / (D A).
+) -> tuple[list[Float[Array, "*place"]], list[Float[Array, "*place"]]]:
+    """R of one element for each ion, where R J = e^mu_L − e^mu_R exactly, as (h, f) with R = e^h f: e^h may overflow.
 
-    Resistances in series add up, J Σ R = e^mu_inside − e^mu_outside: in a given potential the steady state of point
-    ions is known. R = (h / D A) e^((ψ_L + ψ_R)/2) sinh(Δψ/2) / (Δψ/2), in a form that cannot overflow.
+    R = e^ψ integrated over dx / (D A) with ψ linear = e^max(ψ_L, ψ_R) · (1 − e^−|Δψ|) / |Δψ| · h / (D A). Resistances
+    in series add up, J Σ R = e^mu_inside − e^mu_outside: in a given potential the steady state of point ions is known.
     """
     energies = [mu_ex for mu_ex, _ in _both(left, right, reference, element, valence, excess)]
-    logarithms = []
+    heights, factors = [], []
     for k, z in enumerate(valence):
         ends = [z * state[0] + mu_ex[k] for state, mu_ex in zip((left, right), energies, strict=True)]
         y = jnp.abs(ends[1] - ends[0])
-        small = y < 1e-3
+        small = y < 1e-8
         far = jnp.where(small, 1.0, y)
-        steepness = jnp.where(small, y**2 / 24, far / 2 + jnp.log(-jnp.expm1(-far) / far))
-        logarithms.append((ends[0] + ends[1]) / 2 + steepness - jnp.log(element.conductance[k]))
-    return logarithms
+        heights.append(jnp.maximum(*ends))
+        factors.append(jnp.where(small, 1 - y / 2, -jnp.expm1(-far) / far) / element.conductance[k])
+    return heights, factors
 
 
 def element_balance(

@@ -15,7 +15,7 @@ the scale of a row does not matter without pivots. A breakdown shows as a non-fi
 Newton rejects.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import NamedTuple
 
@@ -61,14 +61,24 @@ def eliminate(couplings: Couplings, through: Rows, held: Rows) -> Rows:
     One node after the other on CPUs, by compiled code (`pnp.kernel`) where there is a compiler and else by
     `eliminate_by_scan`; on GPUs, which would wait for each node, in a few steps by `eliminate_by_reduction`.
     """
-    present = frozenset(backends())
-    ways: dict[str, Callable] = dict.fromkeys(present & {"cuda", "rocm"}, eliminate_by_reduction)
+    ways: dict[str, Callable] = dict.fromkeys(("cuda", "rocm"), eliminate_by_reduction)
     target = _compiled_for(couplings, through, held)
     if target is not None:
         ways["cpu"] = partial(_eliminate_compiled, target)
+    return by_platform(ways, eliminate_by_scan, couplings, through, held)
+
+
+def by_platform(ways: Mapping[str, Callable], default: Callable, *arguments):
+    """What the way for the platform that the program will run on makes of the arguments."""
+    present = frozenset(backends())
     if present == {"cpu"}:  # nothing to choose later, so only one is traced
-        return ways.get("cpu", eliminate_by_scan)(couplings, through, held)
-    return jax.lax.platform_dependent(couplings, through, held, default=eliminate_by_scan, **ways)
+        return ways.get("cpu", default)(*arguments)
+    here = {platform: way for platform, way in ways.items() if platform in present}
+    return jax.lax.platform_dependent(*arguments, default=default, **here)
+
+
+def _stamps(couplings: Couplings, through: Rows, held: Rows) -> kernel.Stamps:
+    return kernel.Stamps(*couplings, through, [[None] * len(row) for row in held], held)
 
 
 def _compiled_for(couplings: Couplings, through: Rows, held: Rows) -> str | None:
@@ -76,24 +86,15 @@ def _compiled_for(couplings: Couplings, through: Rows, held: Rows) -> str | None
     entries = jax.tree.leaves((couplings, through, held))
     if any(entry.dtype != jnp.float64 or entry.shape != entries[0].shape for entry in entries):
         return None
-    return kernel.target(_shape(couplings, through, held))
-
-
-def _shape(couplings: Couplings, through: Rows, held: Rows) -> kernel.Shape:
-    pattern = lambda rows: tuple(tuple(entry is not None for entry in row) for row in rows)
-    return kernel.Shape(*map(pattern, (*couplings, through, held)))
+    return kernel.elimination(_stamps(couplings, through, held).pattern(), entries[0].shape[-1])
 
 
 def _eliminate_compiled(target: str, couplings: Couplings, through: Rows, held: Rows) -> Rows:
     """`eliminate` by `pnp.kernel`."""
-    entries = jax.tree.leaves((couplings, through, held))
-    shape = _shape(couplings, through, held)
-    x = jax.ShapeDtypeStruct(entries[0].shape, entries[0].dtype)
-    scratch = jax.ShapeDtypeStruct((shape.scratch(x.shape[0]),), x.dtype)
-    places = [[x] * shape.columns] * shape.unknowns
-    flat, structure = jax.tree.flatten(places)
-    call = jax.ffi.ffi_call(target, [*flat, scratch], vmap_method="sequential")
-    return jax.tree.unflatten(structure, call(*entries)[:-1])
+    stamps = _stamps(couplings, through, held)
+    entries = jax.tree.leaves(stamps)
+    columns = kernel.eliminated(target, stamps.pattern(), len(entries[0]), entries[0].shape[-1], entries)
+    return [list(row) for row in zip(*columns, strict=True)]
 
 
 def eliminate_by_scan(couplings: Couplings, through: Rows, held: Rows) -> Rows:

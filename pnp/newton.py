@@ -16,11 +16,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from pnp.assembly import Problem, elements_in_arms, linearize, make_problem, residual, with_baths
+from pnp.assembly import Problem, elements_in_arms, ends, linearize, residual, with_baths
 from pnp.excess import ActivityLaw
 from pnp.lanes import over_lanes
-from pnp.laws import Element, element_balance, log_resistance
+from pnp.laws import Element
 from pnp.linear import eliminate, eliminate_by_scan, from_arms, in_arms
+from pnp.settle import settled
+from pnp.step import newton_update
 
 
 class Status(enum.IntEnum):
@@ -152,9 +154,9 @@ class Steady(NamedTuple):
 
     def at(self, progress) -> Problem:
         """The problem part of the way: charge grows over the first half, voltage over the second."""
-        charge = jnp.minimum(2 * progress, 1.0)
-        elements = eqx.tree_at(lambda e: (e.charge, e.excess), self.elements, replace_fn=lambda value: value * charge)
-        return make_problem(elements, self.valence, self.activity, self.voltage_at(progress), self.excess)
+        charged = jnp.minimum(2 * progress, 1.0)
+        voltage = self.voltage_at(progress)
+        return Problem(self.elements, self.valence, jnp.log(self.activity), voltage, charged, self.excess)
 
     def voltage_at(self, progress):
         """kT/e."""
@@ -225,7 +227,7 @@ def _solved(steady: Steady, interior, rhs, transposed):
     """x with J x = rhs at the nodes between the baths, J the residual's Jacobian there or its transpose."""
     problem = steady.in_arms().whole()
     unknowns = in_arms(with_baths(steady.whole(), interior))
-    _, couplings = jax.lax.optimization_barrier(linearize(problem, *_ends(unknowns)))
+    _, couplings = jax.lax.optimization_barrier(linearize(problem, *ends(unknowns)))
 
     def solved(rhs, eliminate=eliminate):
         shared = in_arms(rhs).at[..., -1, 1, :].set(0.0)  # the arms' parts of the middle node are summed
@@ -276,17 +278,13 @@ def _newton(steady: Steady, frozen, settings: Settings, respond: bool):
     return interior, Report(status, state.iterations, response, jnp.stack([unknown, node]))
 
 
-def _ends(unknowns):
-    """States at the two ends of all elements."""
-    return list(unknowns[:, :-1]), list(unknowns[:, 1:])
-
-
 def _advance(state: _State, steady, start, settings) -> _State:
     """One Newton step, and what follows from it for the continuation."""
-    update, response = _update(state, steady)
+    problem = steady.at(state.target)
+    update, response = newton_update(problem, state.unknowns, state.response is not None)
     size = jnp.max(jnp.abs(update), axis=(0, 1, 2))  # of the undamped update: a small damped step proves nothing
     finite = jnp.isfinite(size)
-    moved = _stepped(state.unknowns, update, size, steady.at(state.target), settings)
+    moved = _stepped(state.unknowns, update, size, problem, settings)
     tolerance = jnp.where(state.target >= 1.0, settings.tolerance, settings.rough_tolerance)
     arrived = finite & (_remaining(size, state.size, settings) < tolerance)
     lost = ~arrived & (~finite | (state.tries + 1 >= settings.attempt_iterations))
@@ -331,33 +329,6 @@ def _advance(state: _State, steady, start, settings) -> _State:
     return jax.tree.map(lambda old, new: jnp.where(stopped, old, new), state, after)
 
 
-def _update(state: _State, steady):
-    """What Newton would change of the unknowns, and how they answer the voltage if the state has room for it."""
-    balance, couplings = linearize(steady.at(state.target), *_ends(state.unknowns))
-    columns = [_gathered(*balance)]
-    if state.response is not None:
-        pushed = lambda v: _balance(steady._replace(voltage=v).at(state.target), state.unknowns)
-        columns.append(_gathered(*jax.jvp(pushed, (steady.voltage,), (jnp.ones_like(steady.voltage),))[1]))
-    through, held = ([list(row) for row in zip(*part, strict=True)] for part in zip(*columns, strict=True))
-    # Without the barrier the compiler works out parts of the derivatives again for each of their uses.
-    through, held, couplings = jax.lax.optimization_barrier((through, held, couplings))
-    update, *response = (jnp.stack(column) for column in zip(*eliminate(couplings, through, held), strict=True))
-    return update, response[0] if response else None
-
-
-def _balance(problem, unknowns):
-    """`laws.element_balance`, with the baths as the problem has them."""
-    unknowns = unknowns.at[0, 0, 0].set(problem.voltage)
-    return problem.apply(element_balance, *_ends(unknowns))
-
-
-def _gathered(through, near, far):
-    """What passes through the elements, and what the nodes beyond the baths hold; the middle's is split between the
-    arms. No ion is held anywhere."""
-    held = [jnp.concatenate([there[:-1] + here[1:], there[-1:]]) for here, there in zip(near, far, strict=True)]
-    return through, [*held, *[None] * (len(through) - len(held))]
-
-
 def _remaining(size, previous, settings):
     """The error (kT) left after an update of `size`: K size², since Newton converges quadratically.
 
@@ -378,32 +349,8 @@ def _stepped(unknowns, update, size, problem, settings):
     energy = jnp.max(jnp.abs(problem.valence), axis=0) * jnp.max(jnp.abs(update[0]), axis=(0, 1))
     step = jnp.where(near, 1.0, jnp.minimum(1.0, settings.energy_cap / energy))
     moved = unknowns.at[:, 1:].add(jnp.where(near, update, step * update))
-    settled = jax.lax.cond(jnp.all(near), lambda: moved, lambda: _settled(moved, problem))
-    return jnp.where(near, moved, settled)
-
-
-def _settled(unknowns, problem: Problem):
-    """The ions in the steady state they have in the potential of an iterate.
-
-    e^mu = e^mu_near · (1 − r) + e^mu_far · r at a node that has the share r of the resistance between it and the bath
-    its arm begins in, and mu_near is what mu is counted from.
-    """
-    logarithms = jnp.stack(problem.apply(log_resistance, *_ends(unknowns)))
-    resistance = jnp.exp(logarithms - jnp.max(logarithms, axis=(1, 2), keepdims=True))
-    passed = jnp.cumsum(resistance, axis=1)
-    ahead = jnp.cumsum(resistance[:, ::-1], axis=1)[:, ::-1]
-    total = ahead[:, :1].sum(2, keepdims=True)
-    beyond = jnp.concatenate([ahead[:, 1:], jnp.zeros_like(total + ahead[:, :1])], axis=1) + ahead[:, :1, ::-1]
-    inside, outside = problem.bath_mu
-    step = jnp.concatenate([outside - inside, inside - outside], axis=-2)
-    share = passed / total
-    rise = share * jnp.expm1(step)
-    small = jnp.abs(rise) < 0.5
-    apart = jnp.logaddexp(jnp.log(beyond / total), jnp.log(share) + step)
-    mu = jnp.where(small, jnp.log1p(jnp.where(small, rise, 0.0)), apart)
-    # The middle node is counted from the outside bath's mu in both arms.
-    mu = mu.at[:, -1, 0].add((inside - outside)[:, 0, 0])
-    return jnp.concatenate([unknowns[:1], jnp.concatenate([jnp.zeros_like(mu[:, :1]), mu], axis=1)])
+    in_steady_state = jax.lax.cond(jnp.all(near), lambda: moved, lambda: settled(problem, moved))
+    return jnp.where(near, moved, in_steady_state)
 
 
 def _carried(unknowns, steady, start, reached, target):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pnp.excess import Ideal
-from pnp.laws import Element, edge_flux, element_balance, element_flux, log_resistance
+from pnp.laws import Element, edge_flux, element_balance, element_flux, resistance
 from pnp.theory.ghk import bernoulli
 
 mpmath.mp.dps = 50
@@ -99,9 +99,9 @@ def test_the_resistance_of_an_element_is_that_of_its_flux(element):
     for phi_step in (0.0, 1e-5, 1e-2, 3.0, -40.0):
         right = np.array([LEFT[0] + phi_step, *RIGHT[1:]])
         flux = np.array(element_flux(LEFT, right, NO_REFERENCE, element, Z, IDEAL))
-        resistance = np.exp(np.array(log_resistance(LEFT, right, NO_REFERENCE, element, Z, IDEAL)))
-        np.testing.assert_allclose(resistance * flux, np.exp(LEFT[1:]) - np.exp(right[1:]), rtol=1e-11)
-    assert np.all(np.isfinite(log_resistance(LEFT, np.array([5e3, 0.0, 0.0]), NO_REFERENCE, element, Z, IDEAL)))
+        heights, factors = np.array(resistance(LEFT, right, NO_REFERENCE, element, Z, IDEAL))
+        np.testing.assert_allclose(np.exp(heights) * factors * flux, np.exp(LEFT[1:]) - np.exp(right[1:]), rtol=1e-11)
+    assert np.all(np.isfinite(resistance(LEFT, np.array([5e3, 0.0, 0.0]), NO_REFERENCE, element, Z, IDEAL)))
 
 
 def test_the_reference_of_mu_changes_nothing(element):

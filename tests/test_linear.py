@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import pnp
-from pnp import kernel, linear, units
+from pnp import ffi, linear, llvm, units
 from pnp.assembly import linearize, with_baths
 from pnp.linear import Couplings, eliminate, eliminate_by_reduction, eliminate_by_scan, from_arms, in_arms
 from pnp.newton import Steady
@@ -253,9 +253,8 @@ def test_gpus_take_a_logarithmic_number_of_steps(chain, monkeypatch):
 
 
 def test_without_a_compiler_the_scan_is_used(chain, monkeypatch):
-    monkeypatch.setattr(kernel, "_target", kernel._target.__wrapped__)
     monkeypatch.setitem(sys.modules, "llvmlite.binding", None)  # cannot be imported
-    monkeypatch.setattr(kernel, "_compiler", kernel._compiler.__wrapped__)
+    monkeypatch.setattr(ffi, "compiler", llvm.compiler.__wrapped__)
     assert "pnp_eliminate" not in program(chain)
     np.testing.assert_allclose(np.array(eliminate(*chain)), np.array(eliminate_by_scan(*chain)), rtol=1e-12)
 
@@ -264,7 +263,7 @@ def test_what_keeps_the_compiled_code_from_use_is_said(chain, monkeypatch):
     def refuse(*args, **kwargs):
         raise RuntimeError("no such platform")
 
-    monkeypatch.setattr(kernel, "_target", kernel._target.__wrapped__)
+    monkeypatch.setattr(ffi, "_known", {})
     monkeypatch.setattr(jax.ffi, "register_ffi_target", refuse)
     with pytest.warns(UserWarning, match="slower: no such platform"):
         assert "pnp_eliminate" not in program(chain)

@@ -1,0 +1,161 @@
+"""Ions settled in a given potential: in one dimension their steady state is a sum of resistances."""
+
+import functools
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from pnp.assembly import Arms, Problem, ends, in_elements, resistances
+from pnp.ffi import Block, Law, Operand, Part, call, handler, law, target
+from pnp.laws import resistance
+from pnp.linear import by_platform
+from pnp.translate import translate
+
+_SMALLEST = 1e-300  # of what a logarithm is taken of: a share of next to nothing may underflow
+_HIGHEST = 700.0  # kT, of which an exponential is taken
+
+
+def settled(problem: Problem, unknowns: Arms) -> Arms:
+    """The unknowns with the ions in the steady state they have in the potential given; exact for point ions.
+
+    e^mu = e^mu_near · (1 − r) + e^mu_far · r at a node that has the share r of the resistance between it and the bath
+    its arm begins in, and mu_near is what mu is counted from.
+    """
+    inside, outside = (jnp.stack(mu)[:, None, None] for mu in problem.bath_mu)
+    rise = jnp.concatenate([outside - inside, inside - outside], axis=-2)
+    compiled = _compiled_for(problem, rise, unknowns)
+    ways = {} if compiled is None else {"cpu": partial(_by_kernel, compiled)}
+    mu = by_platform(ways, _by_arrays, problem, rise, unknowns)
+    # The middle node is counted from the outside bath's mu in both arms.
+    mu = mu.at[:, -1, 0].add((inside - outside)[:, 0, 0])
+    return unknowns.at[1:, 1:].set(mu)
+
+
+def _mean(before, beyond, inverse, rise):
+    """mu − mu_near between resistances to the near and to the far bath whose mu is higher by `rise`; `inverse` is one
+    over their sum. Next to nothing keeps its digits: they are what drives an ion to a barrier."""
+    share = before * inverse
+    up = share * jnp.expm1(jnp.minimum(rise, _HIGHEST))
+    small = jnp.abs(up) < 0.5
+    above = jnp.maximum(rise, 0.0)
+    mean = beyond * inverse * jnp.exp(-above) + share * jnp.exp(rise - above)
+    return jnp.where(small, jnp.log1p(jnp.where(small, up, 0.0)), above + jnp.log(jnp.maximum(mean, _SMALLEST)))
+
+
+def _by_arrays(problem: Problem, rise, unknowns: Arms):
+    each = resistances(problem, *ends(unknowns))
+    before = jnp.cumsum(each, axis=1)
+    ahead = jnp.cumsum(each[:, ::-1], axis=1)[:, ::-1]
+    beyond = jnp.concatenate([ahead[:, 1:], jnp.zeros_like(ahead[:, :1])], axis=1) + ahead[:, :1, ::-1]
+    return _mean(before, beyond, 1 / ahead[:, :1].sum(2, keepdims=True), rise)
+
+
+# --- by a compiled loop --------------------------------------------------------------------------
+
+
+def _arguments(problem: Problem, rise: Float[Array, "ion 1 arm lane"], unknowns: Arms):
+    return in_elements(problem), unknowns, unknowns, rise
+
+
+def _compiled_for(problem: Problem, rise, unknowns: Arms) -> str | None:
+    leaves, structure = jax.tree.flatten(_arguments(problem, rise, unknowns))
+    operands = tuple(map(Operand.like, leaves, [*[None] * (len(leaves) - 3), 0, 1, None]))
+    ions = unknowns.shape[0] - 1
+    traced = _traced(structure, tuple((one.items, one.truth) for one in operands))
+    laws = [Law(one, operands) for one in traced]
+    write = lambda wide: [
+        *(law(name, wide, of) for name, of in zip(("resistance", "rise"), laws, strict=True)),
+        _block(ions, wide),
+        handler(wide, len(operands), 1),
+    ]
+    return target("settle", " ".join(map(str, laws)), unknowns.shape[-1], write)
+
+
+@functools.cache
+def _traced(structure, items):
+    """Two laws as JAX traces them: resistances, as heights and factors; and how much higher mu is in the far bath."""
+    shapes = [jax.ShapeDtypeStruct(shape, bool if truth else float) for shape, truth in items]
+
+    def resistance_law(*leaves):
+        problem, near, far, _ = jax.tree.unflatten(structure, leaves)
+        heights, factors = problem.apply(resistance, list(near), list(far))
+        return [*heights, *factors]
+
+    rise_law = lambda *leaves: list(jax.tree.unflatten(structure, leaves)[-1])
+    return tuple(jax.make_jaxpr(one)(*shapes) for one in (resistance_law, rise_law))
+
+
+def _by_kernel(name: str, problem: Problem, rise, unknowns: Arms):
+    m, nodes, _, lanes = unknowns.shape
+    operands = jax.tree.leaves(_arguments(problem, rise, unknowns))
+    (mu,) = call(name, [m - 1], 2 * (m - 1), nodes - 1, lanes, operands)
+    return mu
+
+
+@functools.cache
+def _pieces():
+    """What is done with resistances, as JAX traces it."""
+    scalar = jax.ShapeDtypeStruct((), float)
+    weighed = lambda height, factor, highest: jnp.exp(height - highest) * factor
+    add, higher, inverse = (lambda a, b: a + b), jnp.maximum, (lambda a: 1 / a)
+    counts = {weighed: 3, add: 2, higher: 2, inverse: 1, _mean: 4}
+    return [jax.make_jaxpr(one)(*[scalar] * count) for one, count in counts.items()]
+
+
+def _block(ions: int, wide: int) -> Part:
+    """`_by_arrays` for a block of lanes: three passes over both arms."""
+    block, arms = Block(wide, 1), range(2)
+    code, load, store = block.code, block.load, block.store
+    resistance_at, rise_at = block.law("resistance", 2 * ions), block.law("rise", ions)
+
+    def do(traced, *values):
+        (result,) = translate(traced, [np.array(value, object) for value in values])
+        return result.item()
+
+    weighed, add, higher, inverse, mean = (partial(do, traced) for traced in _pieces())
+
+    def slots(element, arm):
+        """Heights, later what is beyond the node; factors, later resistances."""
+        places = block.kept(2 * ions, element, arm)
+        return places[:ions], places[ions:]
+
+    highest, totals, sums = block.room(ions), [block.room(ions) for _ in arms], block.room(ions)
+
+    for place in highest:
+        store(block.number(-np.inf), place)
+    with code.loop("first", "0", "sle %last", "1") as element:
+        for arm in arms:
+            found = resistance_at(element, arm)
+            heights, factors = slots(element, arm)
+            for value, place in zip(found, [*heights, *factors], strict=True):
+                store(value, place)
+            for value, place in zip(found, highest, strict=False):
+                store(higher(load(place), value), place)
+
+    for place in (*totals[0], *totals[1]):
+        store(block.number(0.0), place)
+    with code.loop("second", "%last", "sge 0", "-1") as element:
+        for arm in arms:
+            heights, factors = slots(element, arm)
+            for height, factor, top, total in zip(heights, factors, highest, totals[arm], strict=True):
+                one, beyond = weighed(load(height), load(factor), load(top)), load(total)
+                store(one, factor)
+                store(beyond, height)
+                store(add(beyond, one), total)
+
+    inverses = [inverse(add(load(a), load(b))) for a, b in zip(*totals, strict=True)]
+    for arm in arms:
+        for place in sums:
+            store(block.number(0.0), place)
+        with code.loop(f"third{arm}", "0", "sle %last", "1") as element:
+            beyond, own = slots(element, arm)
+            rises, written = rise_at(element, arm), block.result(0, ions, element, arm)
+            for k in range(ions):
+                before = add(load(sums[k]), load(own[k]))
+                store(before, sums[k])
+                further = add(load(beyond[k]), load(totals[1 - arm][k]))
+                store(mean(before, further, inverses[k], rises[k]), written[k])
+    return block.function()
