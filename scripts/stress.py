@@ -181,8 +181,11 @@ def judge(found, reference):
     }, off
 
 
-def run(count, seed, nodes, progress=None, structures=STRUCTURES):
-    """(verdicts by name, deviations, Newton steps, seconds of the first solution) of all channels, in their order."""
+def run(count, seed, nodes, progress=None, structures=STRUCTURES, finished=None):
+    """(verdicts by name, deviations, Newton steps, seconds of the first solution) of all channels, in their order.
+
+    progress: called with numbers of channels solved; finished: with each group, its verdicts and seconds.
+    """
     import jax
 
     from pnp import Settings
@@ -192,10 +195,13 @@ def run(count, seed, nodes, progress=None, structures=STRUCTURES):
     for group in draw(count, seed, structures):
         start = time.perf_counter()
         found = solve(group, nodes, progress=progress)
-        seconds += time.perf_counter() - start
+        took = time.perf_counter() - start
+        seconds += took
         reference = solve(group, 2 * nodes, Settings(direct=0.0), progress)
         jax.clear_caches()  # a process cannot hold the programs of all structures
         masks, off[group.index] = judge(found, reference)
+        if finished:
+            finished(group, masks, (took, time.perf_counter() - start - took))
         steps[group.index] = found.iterations
         for name, mask in masks.items():
             verdicts.setdefault(name, np.zeros(count, bool))[group.index] = mask
@@ -219,8 +225,19 @@ def main():
         done += count
         print(f"\r{done} of {total} solved", end="", file=sys.stderr, flush=True)
 
-    verdicts, off, steps, seconds = run(options.count, options.seed, options.nodes, progress)
-    print(file=sys.stderr)
+    def finished(group, masks, seconds):
+        ions = " ".join(f"{z:+d}" for z in group.valence)
+        faults = ", ".join(f"{mask.sum()} {name}" for name, mask in masks.items() if name != "converged" and mask.any())
+        times = " and ".join(f"{s:.0f}" for s in seconds)
+        edges = "sharp" if group.sharp else "soft"
+        print(
+            f"\r{group.index.size} of ions {ions}, {edges} edges: {masks['converged'].sum()} converged"
+            f"{', ' * bool(faults)}{faults}; {times} s",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    verdicts, off, steps, seconds = run(options.count, options.seed, options.nodes, progress, finished=finished)
     report(verdicts, off, steps, seconds, options)
     sys.exit(1 if verdicts["wrong"].any() or verdicts["unexplained NaN"].any() else 0)
 
