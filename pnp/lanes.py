@@ -5,44 +5,66 @@ other and is fast only if the cases lie next to each other in memory, so the num
 explicit last axis, the lane, and `over_lanes` turns `vmap` into more lanes.
 """
 
-import math
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.extend.core import Primitive
+from jax.interpreters import batching, mlir
 
 
-def over_lanes(native: Callable) -> Callable:
+def over_lanes(native: Callable, shaped: Callable | None = None) -> Callable:
     """`native` for one case, whose `vmap` calls `native` once with all cases as lanes.
 
     native: takes and returns pytrees of arrays [..., lane]; a lane axis of 1 among the arguments
-    stands for all lanes; the results have them all. The function returned has no lane axis.
+    stands for all lanes; the results have them all. The function returned has no lane axis, and no derivatives.
+    shaped: what `jax.eval_shape` would say of `native`, if that is known without looking.
+
+    `native` is traced when it is known how many lanes there are (unless `shaped` is left to be found out), not once
+    more for each `vmap` on the way to there: for Newton's loop that is half of what starting up takes.
     """
+    shaped = shaped or partial(jax.eval_shape, native)
+    primitive = Primitive(getattr(native, "__name__", "lanes"))
+    primitive.multiple_results = True
 
-    traced_once = jax.jit(native, inline=True)  # for both of the traces that vmap and derivatives ask for
+    def flat(*leaves, structure):
+        return jax.tree.leaves(native(*jax.tree.unflatten(structure, leaves)))
 
-    @jax.custom_batching.custom_vmap
-    def with_lanes(*arguments):
-        return traced_once(*arguments)
+    def results(leaves, structure) -> Any:
+        arguments = [jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in leaves]
+        return shaped(*jax.tree.unflatten(structure, arguments))
 
-    @with_lanes.def_vmap
-    def _(size, batched, *arguments):
-        leaves, structure = jax.tree.flatten(arguments)
-        flags = jax.tree.leaves(batched)
-        count = math.prod({leaf.shape[-1] for leaf in leaves})  # all 1 but for one value at most
+    def batched(leaves, axes, *, structure):
+        size = next(leaf.shape[axis] for leaf, axis in zip(leaves, axes, strict=True) if axis is not None)
+        leaves = [
+            leaf if axis is None else jnp.moveaxis(leaf, axis, -1) for leaf, axis in zip(leaves, axes, strict=True)
+        ]  # with an axis: [..., lane, case]
+        lanes = [leaf.shape[-1 if axis is None else -2] for leaf, axis in zip(leaves, axes, strict=True)]
+        count = max(lanes)  # all 1 but for one value at most
 
-        def merged(leaf, is_batched):
-            if not is_batched and leaf.shape[-1] == 1:
+        def together(leaf, axis, own):
+            if axis is None and own == 1:
                 return leaf
-            leaf = jnp.moveaxis(leaf, 0, -1) if is_batched else jnp.broadcast_to(leaf[..., None], (*leaf.shape, size))
+            leaf = leaf[..., None] if axis is None else leaf
             return jnp.broadcast_to(leaf, (*leaf.shape[:-2], count, size)).reshape(*leaf.shape[:-2], count * size)
 
-        result = with_lanes(*jax.tree.unflatten(structure, map(merged, leaves, flags)))
-        split = lambda leaf: jnp.moveaxis(leaf.reshape(*leaf.shape[:-1], count, size), -1, 0)
-        return jax.tree.map(split, result), jax.tree.map(lambda _: True, result)
+        found = primitive.bind(*map(together, leaves, axes, lanes), structure=structure)
+        return [value.reshape(*value.shape[:-1], count, size) for value in found], [value.ndim for value in found]
+
+    primitive.def_impl(jax.jit(flat, static_argnames="structure"))
+    primitive.def_abstract_eval(
+        lambda *leaves, structure: [
+            jax.core.ShapedArray(one.shape, one.dtype) for one in jax.tree.leaves(results(leaves, structure))
+        ]
+    )
+    batching.primitive_batchers[primitive] = batched
+    mlir.register_lowering(primitive, mlir.lower_fun(flat, multiple_results=True))
 
     def alone(*arguments):
-        result = with_lanes(*jax.tree.map(lambda leaf: leaf[..., None], arguments))
-        return jax.tree.map(lambda leaf: leaf[..., 0], result)
+        leaves, structure = jax.tree.flatten(jax.tree.map(lambda leaf: jnp.asarray(leaf)[..., None], arguments))
+        found = primitive.bind(*leaves, structure=structure)
+        return jax.tree.unflatten(jax.tree.structure(results(leaves, structure)), [value[..., 0] for value in found])
 
     return alone

@@ -242,7 +242,7 @@ def _solved(steady: Steady, interior, rhs, transposed):
 
 def _newton(steady: Steady, frozen, settings: Settings, respond: bool):
     start, guess = frozen
-    lanes = jnp.broadcast_shapes(*(leaf.shape[-1:] for leaf in jax.tree.leaves((steady, frozen, settings))))
+    lanes = _lanes((steady, frozen, settings))
     fill = lambda value, dtype=float: jnp.full(lanes, value, dtype)
     steady = steady.in_arms()
     start, guess = jax.tree.map(in_arms, (start, guess))
@@ -375,7 +375,26 @@ def _relative(absolute, problem: Problem):
     return jnp.concatenate([baths[:, None], inner], axis=1)
 
 
-_find = over_lanes(partial(_newton, respond=False))
-_find_and_respond = over_lanes(partial(_newton, respond=True))
-_solve = over_lanes(partial(_solved, transposed=False))
-_solve_transposed = over_lanes(partial(_solved, transposed=True))
+def _lanes(arguments) -> tuple[int, ...]:
+    return jnp.broadcast_shapes(*(leaf.shape[-1:] for leaf in jax.tree.leaves(arguments)))
+
+
+def _newton_shapes(steady: Steady, frozen, settings: Settings, respond: bool):
+    """Those of what `_newton` returns."""
+    lanes, (unknowns, nodes, _) = _lanes((steady, frozen, settings)), frozen[0].direct.shape
+    numbers = lambda *shape: jax.ShapeDtypeStruct((*shape, *lanes), float)
+    counts = lambda *shape: jax.ShapeDtypeStruct((*shape, *lanes), int)
+    report = Report(counts(), counts(), numbers(unknowns, nodes - 2) if respond else None, counts(2))
+    return numbers(unknowns, nodes - 2), report
+
+
+def _solved_shapes(steady: Steady, interior, rhs):
+    return jax.ShapeDtypeStruct((*rhs.shape[:-1], *_lanes((steady, interior, rhs))), float)
+
+
+_find, _find_and_respond = (
+    over_lanes(partial(_newton, respond=respond), partial(_newton_shapes, respond=respond)) for respond in (False, True)
+)
+_solve, _solve_transposed = (
+    over_lanes(partial(_solved, transposed=transposed), _solved_shapes) for transposed in (False, True)
+)
