@@ -6,9 +6,8 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Bool, Float
+from jaxtyping import ArrayLike, Bool, Float
 
-from pnp import units
 from pnp.channel import Channel
 from pnp.mesh import DEFAULT_NODES
 from pnp.newton import Origin, Settings, Start, Status
@@ -17,7 +16,6 @@ from pnp.solution import (
     Begin,
     Currents,
     assessed,
-    check_arguments,
     least_current,
     make_levels,
     solve_levels,
@@ -26,7 +24,7 @@ from pnp.solution import (
 from pnp.steady import check_problem
 
 LEAST_DIFFERENCE = 1e-6
-"""Relative difference of two currents that counts as none whatever their errors: those of two meshes may agree by chance."""
+"""Relative difference of currents that counts as none whatever their errors: two meshes may agree by chance."""
 
 
 class Sweep(eqx.Module):
@@ -40,9 +38,9 @@ class Sweep(eqx.Module):
     """|I_up − I_down| relative to the greater of the two (or to 0.1 % of what kT/e drives through the pore, where both
     are smaller); NaN where one is missing."""
     several: Bool[np.ndarray, " voltage"]
-    """Where there are several steady states: the difference is above 1e-6 and above three times all that both currents say
-    of their errors (conservation and discretisation). Both status are then MULTIPLE_SOLUTIONS. False says little: both
-    sweeps may have followed the same branch."""
+    """Where there are several steady states: the difference is above 1e-6 and above three times the sum of what both
+    currents say of their errors (conservation and discretisation). The status of both is then MULTIPLE_SOLUTIONS. False
+    proves nothing: both sweeps may have followed the same branch."""
     channel: Channel
     nodes: int = eqx.field(static=True)
 
@@ -50,6 +48,11 @@ class Sweep(eqx.Module):
     def voltage(self) -> Float[np.ndarray, " voltage"]:
         """mV."""
         return np.asarray(self.up.voltage)
+
+    @property
+    def converged(self) -> Bool[np.ndarray, " voltage"]:
+        """True where both sweeps have a value."""
+        return np.asarray(self.up.converged & self.down.converged)
 
     def to_xarray(self):
         """An `xarray.Dataset` over (direction, voltage, ion) with units, names and provenance."""
@@ -69,10 +72,10 @@ def sweep(
     """Currents at voltages (mV, [voltage] in any order) swept upwards and downwards, and their difference.
 
     Each voltage begins from the solution at the one before, so that a branch of steady states is followed as in an
-    experiment. If Newton fails, the voltage is raised in smaller steps; where the branch ends (the I–V curve folds back)
-    the point is solved as `pnp.solve` would, which finds another branch. The two sweeps know nothing of each other:
-    each begins at its own end. They differ where the channel has several steady states between two folds; a branch that
-    no sweep reaches is found by `pnp.trace`. Large steps of the voltage may leave a branch before it ends.
+    experiment. If Newton fails, the voltage is changed in smaller steps; where the branch ends, because the I–V curve
+    folds back, the point is solved as `pnp.solve` would, which finds another branch. The sweeps know nothing of each
+    other: each begins at its own end. They differ where the channel has several steady states between two folds. What
+    lies between them no sweep finds, but `pnp.trace` does. A large step may leave a branch before its end.
 
     progress: called with the number of voltages done since it was called last. Points that do not converge are NaN
     with status NOT_CONVERGED. Not differentiable. Raises ChannelError and ValueError as `pnp.iv_curve`.

@@ -2,8 +2,8 @@
 
 `solve_root` first tries the whole problem at once from the start it is given. If that fails it goes
 back to an easy problem (no fixed charge, no voltage; or one already solved, at another voltage) and walks to
-the wanted one, charge first, then voltage; a step that fails is halved, one that succeeds is grown. All of it is one `while_loop` over many
-cases at once (the last axis, see `lanes`), each on its own walk.
+the wanted one, charge first, then voltage; a step that fails is halved, one that succeeds is grown. All of it
+is one `while_loop` over many cases at once (the last axis, see `lanes`), each on its own walk.
 """
 
 import enum
@@ -272,9 +272,9 @@ def _solved(steady: Steady, interior, rhs, transposed):
 
 def _stepped_once(steady: Steady, unknowns):
     steady, unknowns = steady.in_arms(), in_arms(unknowns)
-    nothing = dict.fromkeys(_State._fields)
-    room = jnp.zeros_like(unknowns[:, 1:])
-    state = _State(**nothing | {"unknowns": unknowns, "response": room, "target": jnp.ones_like(steady.voltage)})
+    blank: dict = dict.fromkeys(_State._fields)  # of all that belongs to a walk
+    room, whole = jnp.zeros_like(unknowns[:, 1:]), jnp.ones_like(steady.voltage)
+    state = _State(**blank | {"unknowns": unknowns, "response": room, "target": whole})
     return jax.tree.map(from_arms, _update(state, steady))
 
 

@@ -216,9 +216,7 @@ def solve_levels(
     wanted = lambda level: Steady(level.elements, valence, levels.activity, voltage / unit, levels.excess)
     start, origin = begin or (coarse.start, None)
     # The origin is how the answer is found, not part of the question: the iterate does without.
-    rough = Iterate(
-        wanted(coarse), *solve_root(wanted(coarse)._replace(origin=origin), start, None, settings.rough())
-    )
+    rough = Iterate(wanted(coarse), *solve_root(wanted(coarse)._replace(origin=origin), start, None, settings.rough()))
     guess = prolonged(rough.unknowns, rough.steady.whole(), wanted(fine).whole())
     return rough, Iterate(wanted(fine), *solve_root(wanted(fine), fine.start, guess, settings, respond))
 
