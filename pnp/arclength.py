@@ -32,8 +32,8 @@ class Pace(NamedTuple):
     """Newton steps allowed for a point; then a shorter step is tried."""
     easy: int = 6
     """Up to so many Newton steps the next step is longer by half."""
-    most_points: int = 2000
-    """It ends here if it has not reached its goal."""
+    most_points: int = 500
+    """It ends here if it has not reached its goal: a branch may lead past its start, to any voltage."""
 
 
 class Point(NamedTuple):

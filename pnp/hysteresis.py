@@ -1,6 +1,7 @@
 """A sweep up and a sweep down, and where they differ: channels that have several steady states at one voltage."""
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import equinox as eqx
 import jax
@@ -25,6 +26,9 @@ from pnp.steady import check_problem
 
 LEAST_DIFFERENCE = 1e-6
 """Relative difference of currents that counts as none whatever their errors: two meshes may agree by chance."""
+
+LONGEST_STEP = 25.0
+"""mV; between voltages further apart others are solved, too, lest Newton lands on another branch."""
 
 
 class Sweep(eqx.Module):
@@ -75,7 +79,8 @@ def sweep(
     experiment. If Newton fails, the voltage is changed in smaller steps; where the branch ends, because the I–V curve
     folds back, the point is solved as `pnp.solve` would, which finds another branch. The sweeps know nothing of each
     other: each begins at its own end. They differ where the channel has several steady states between two folds. What
-    lies between them no sweep finds, but `pnp.trace` does. A large step may leave a branch before its end.
+    lies between them no sweep finds, but `pnp.trace` does. A branch ends where it does on the coarser of both meshes.
+    Between voltages more than 25 mV apart the sweep takes steps of its own.
 
     progress: called with the number of voltages done since it was called last. Points that do not converge are NaN
     with status NOT_CONVERGED. Not differentiable. Raises ChannelError and ValueError as `pnp.iv_curve`.
@@ -85,12 +90,13 @@ def sweep(
     if voltages.ndim != 1 or voltages.size == 0:
         raise ValueError(f"voltages must be a list of numbers in mV, not of shape {voltages.shape}")
     settings, progress = settings or Settings(), progress or (lambda done: None)
-    order = np.argsort(voltages, kind="stable")
+    wanted, which, repeats = np.unique(voltages, return_inverse=True, return_counts=True)
+    path, stops = _path(wanted)
     levels = _levels(channel, nodes)
     afresh = _afresh(levels)
     before, points = afresh, []
-    for both in zip(order, order[::-1], strict=True):
-        at = voltages[list(both)]
+    for i in range(path.size):
+        at = path[[i, -1 - i]]
         point, after, followed = _step(channel, levels, before, at, settings)
         if before is not afresh and not bool(np.all(followed)):
             # The branch has ended, or is beyond Newton's reach.
@@ -99,12 +105,23 @@ def sweep(
             point, after = jax.tree.map(take, (other, other_after), (point, after))
         points.append(jax.tree.map(np.asarray, point))
         before = after
-        progress(1)
+        if i in stops:
+            progress(int(repeats[stops.index(i)]))
     along = jax.tree.map(lambda *values: np.stack(values, axis=1), *points)
-    place = np.argsort(order)
-    up = jax.tree.map(lambda values: values[0][place], along)
-    down = jax.tree.map(lambda values: values[1][::-1][place], along)
+    chosen = np.array(stops)[which]
+    up = jax.tree.map(lambda values: values[0][chosen], along)
+    down = jax.tree.map(lambda values: values[1][::-1][chosen], along)
     return _compared(channel, nodes, up, down, float(least_current(levels)))
+
+
+def _path(wanted: np.ndarray) -> tuple[np.ndarray, list[int]]:
+    """Voltages from the first to the last in steps short enough, and where among them the wanted ones are."""
+    parts, stops = [wanted[:1]], [0]
+    for low, high in pairwise(wanted):
+        count = int(np.ceil((high - low) / LONGEST_STEP))
+        parts.append(np.linspace(low, high, count + 1)[1:])
+        stops.append(stops[-1] + count)
+    return np.concatenate(parts), stops
 
 
 def _compared(channel: Channel, nodes: int, up: Currents, down: Currents, least: float) -> Sweep:
@@ -123,22 +140,22 @@ def _levels(channel, nodes):
 
 def _afresh(levels) -> Begin:
     """Both sweeps at the start of an ordinary solve."""
-    begin = Begin(levels.coarse.start, Origin(jnp.zeros(()), jnp.zeros(())))
+    begin = Begin(levels.coarse.start, levels.fine.start, Origin(jnp.zeros(()), jnp.zeros(())))
     return jax.tree.map(lambda value: jnp.stack([value, value]), begin)
 
 
 @eqx.filter_jit
 def _step(channel, levels, before: Begin, voltages, settings):
-    """The next point of both sweeps, where each is to go on from there, and whether the coarse mesh got there from
+    """The next point of both sweeps, where each is to go on from there, and whether both meshes got there from
     `before`. The fine mesh begins from the coarse one, and so finds itself on the same branch."""
 
     def one(before: Begin, voltage):
         coarse, fine = solve_levels(channel, levels, voltage, settings, begin=before)
         solution, _ = assessed(channel, levels, voltage, coarse, fine)
-        after = Begin(
-            Start(coarse.absolute, coarse.absolute, before.start.shape),
-            Origin(jnp.full_like(voltage, 0.5), coarse.steady.voltage),
-        )
-        return without_profiles(solution), after, coarse.report.status != Status.NOT_CONVERGED
+        here = lambda iterate, start: Start(iterate.absolute, iterate.absolute, start.shape)
+        origin = Origin(jnp.full_like(voltage, 0.5), fine.steady.voltage)
+        after = Begin(here(coarse, before.coarse), here(fine, before.fine), origin)
+        lost = [iterate.report.status == Status.NOT_CONVERGED for iterate in (coarse, fine)]
+        return without_profiles(solution), after, ~(lost[0] | lost[1])
 
     return jax.vmap(one)(before, voltages)

@@ -24,7 +24,10 @@ from pnp.linear import eliminate, eliminate_by_scan, from_arms, in_arms
 
 
 class Status(enum.IntEnum):
-    """How a solve ended; `.text` says what to do about it. The numbers are names, not grades."""
+    """How a solve ended; `.text` says what to do about it.
+
+    Of those of a single solve the greater is the worse; MULTIPLE_SOLUTIONS is the verdict of two sweeps.
+    """
 
     CONVERGED = 0
     CONVERGED_BY_CONTINUATION = 1

@@ -187,10 +187,12 @@ def make_levels(channel: Channel, nodes: int) -> Levels:
 
 
 class Begin(NamedTuple):
-    """Where the coarse mesh begins, if not at the Donnan start of its level."""
+    """Where both meshes begin, if not at the Donnan starts of their levels."""
 
-    start: Start
-    origin: Origin
+    coarse: Start
+    fine: Start
+    """Only for a continuation: its first attempt is from the coarse mesh's answer."""
+    origin: Origin | None
 
 
 class Iterate(NamedTuple):
@@ -214,11 +216,12 @@ def solve_levels(
     valence = jnp.asarray(channel.valence)
     unit = units.thermal_voltage(channel.temperature)
     wanted = lambda level: Steady(level.elements, valence, levels.activity, voltage / unit, levels.excess)
-    start, origin = begin or (coarse.start, None)
-    # The origin is how the answer is found, not part of the question: the iterate does without.
-    rough = Iterate(wanted(coarse), *solve_root(wanted(coarse)._replace(origin=origin), start, None, settings.rough()))
+    begin = begin or Begin(coarse.start, fine.start, None)
+    # The origin is how the answer is found, not part of the question: the iterates do without.
+    sought = lambda level: wanted(level)._replace(origin=begin.origin)
+    rough = Iterate(wanted(coarse), *solve_root(sought(coarse), begin.coarse, None, settings.rough()))
     guess = prolonged(rough.unknowns, rough.steady.whole(), wanted(fine).whole())
-    return rough, Iterate(wanted(fine), *solve_root(wanted(fine), fine.start, guess, settings, respond))
+    return rough, Iterate(wanted(fine), *solve_root(sought(fine), begin.fine, guess, settings, respond))
 
 
 def steady_state(
