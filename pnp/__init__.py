@@ -36,6 +36,7 @@ else:
 __version__ = _version("pnp")
 
 _HOME = {
+    "Branch": "branch",
     "Channel": "channel",
     "ChannelError": "profiles",
     "ChannelFileError": "channel_file",
@@ -46,6 +47,7 @@ _HOME = {
     "Settings": "newton",
     "Solution": "solution",
     "Status": "newton",
+    "Sweep": "hysteresis",
     "conductance": "steady",
     "iv_curve": "steady",
     "load": "channel_file",
@@ -54,6 +56,8 @@ _HOME = {
     "reversal_potential": "steady",
     "solve": "steady",
     "solve_batch": "batch",
+    "sweep": "hysteresis",
+    "trace": "branch",
 }
 _MODULES = ("channel", "excess", "hole", "plot", "theory", "units")
 
@@ -65,11 +69,15 @@ if TYPE_CHECKING:  # what the names below are, for editors and type checkers
     from pnp import theory as theory
     from pnp import units as units
     from pnp.batch import solve_batch as solve_batch
+    from pnp.branch import Branch as Branch
+    from pnp.branch import trace as trace
     from pnp.catalogue import presets as presets
     from pnp.channel import Channel as Channel
     from pnp.channel_file import ChannelFileError as ChannelFileError
     from pnp.channel_file import load as load
     from pnp.hole import read_hole as read_hole
+    from pnp.hysteresis import Sweep as Sweep
+    from pnp.hysteresis import sweep as sweep
     from pnp.newton import Settings as Settings
     from pnp.newton import Status as Status
     from pnp.profiles import ChannelError as ChannelError
@@ -84,6 +92,7 @@ if TYPE_CHECKING:  # what the names below are, for editors and type checkers
     from pnp.steady import solve as solve
 
 __all__ = [
+    "Branch",
     "Channel",
     "ChannelError",
     "ChannelFileError",
@@ -94,6 +103,7 @@ __all__ = [
     "Settings",
     "Solution",
     "Status",
+    "Sweep",
     "channel",
     "conductance",
     "excess",
@@ -106,7 +116,9 @@ __all__ = [
     "reversal_potential",
     "solve",
     "solve_batch",
+    "sweep",
     "theory",
+    "trace",
     "units",
 ]
 

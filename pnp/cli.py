@@ -23,6 +23,7 @@ from pnp.terminal import (
 
 if TYPE_CHECKING:
     from pnp.channel import Channel
+    from pnp.hysteresis import Sweep
     from pnp.steady import IVCurve
 
 BAD_INPUT, NOT_CONVERGED, INTERRUPTED = 2, 3, 130
@@ -126,6 +127,13 @@ def iv(
         str,
         typer.Option("--voltages", metavar="FIRST:LAST:COUNT", help="Voltages in mV, or a comma-separated list."),
     ] = "-200:200:41",
+    sweep: Annotated[
+        bool,
+        typer.Option(
+            "--sweep",
+            help="Sweep the voltage up and down, each from the one before, and compare: are there several solutions?",
+        ),
+    ] = False,
     change: SetOption = None,
     pore_profile: HoleOption = None,
     frame: FrameOption = 1,
@@ -147,14 +155,15 @@ def iv(
     loaded, file = _load(channel, change, pore_profile, frame, radius_offset)
     from pnp import results
 
-    curve, interrupted = _computed(loaded, at, nodes)
+    curve: IVCurve | Sweep
+    curve, interrupted = _swept(loaded, at, nodes) if sweep else _computed(loaded, at, nodes)
     print_curve(curve, output_format)
     with _files_checked():
         if output:
             results.write_curve(curve, output)
             wrote(output)
         if plot:
-            _save(plot, lambda plotting: plotting.plot_iv(curve).figure)
+            _save(plot, lambda plotting: (plotting.plot_sweep if sweep else plotting.plot_iv)(curve).figure)
             wrote(plot)
     warn_of_points(curve)
     if output_format is Format.table and file.validity:
@@ -190,11 +199,12 @@ def profile(
     _suffix(plot, _PICTURES, "--plot")
     loaded, _ = _load(channel, change, pore_profile, frame, radius_offset)
     from pnp.atomic import write_whole
+    from pnp.newton import Status
     from pnp.steady import solve
 
     with Progress(f"{loaded.name} at {volts:g} mV"), _bad_input():
         solution = solve(loaded, volts, nodes=nodes, throw=False)
-    if int(solution.status) == NOT_CONVERGED:
+    if int(solution.status) == Status.NOT_CONVERGED:
         _fail(f"{loaded.name} at {volts:g} mV {solution.message}", NOT_CONVERGED)
     print_profile(solution)
     with _files_checked():
@@ -354,6 +364,18 @@ def _computed(channel: "Channel", at, nodes: int) -> tuple["IVCurve", bool]:
     by_voltage = lambda curve: (*(getattr(curve, name) for name in names), curve.slope)
     columns = zip(*([leaf[:count] for leaf in by_voltage(part)] for part, count in parts), strict=True)
     return eqx.tree_at(by_voltage, first, tuple(map(jnp.concatenate, columns))), interrupted
+
+
+def _swept(channel: "Channel", at, nodes: int) -> tuple["Sweep", bool]:
+    """The sweeps up and down, under a progress bar."""
+    from pnp import hysteresis
+
+    with Progress(channel.name, total=len(at)) as progress, _bad_input():
+        try:
+            return hysteresis.sweep(channel, at, nodes=nodes, progress=progress.advance), False
+        except KeyboardInterrupt:
+            _fail("interrupted: there is nothing to compare before both sweeps are through", INTERRUPTED)
+            raise
 
 
 def _save(path: Path, draw) -> None:

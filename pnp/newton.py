@@ -1,14 +1,14 @@
 """Newton's method with damping and adaptive continuation, and its implicit derivative.
 
 `solve_root` first tries the whole problem at once from the start it is given. If that fails it goes
-back to an easy problem (no fixed charge, no voltage) and walks to the wanted one, charge first, then
-voltage; a step that fails is halved, one that succeeds is grown. All of it is one `while_loop` over many
-cases at once (the last axis, see `lanes`), each on its own walk.
+back to an easy problem (no fixed charge, no voltage; or one already solved, at another voltage) and walks to
+the wanted one, charge first, then voltage; a step that fails is halved, one that succeeds is grown. All of it
+is one `while_loop` over many cases at once (the last axis, see `lanes`), each on its own walk.
 """
 
 import enum
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -26,12 +26,16 @@ from pnp.step import newton_update
 
 
 class Status(enum.IntEnum):
-    """How a solve ended; `.text` says what to do about it."""
+    """How a solve ended; `.text` says what to do about it.
+
+    Of those of a single solve the greater is the worse; MULTIPLE_SOLUTIONS is the verdict of two sweeps.
+    """
 
     CONVERGED = 0
     CONVERGED_BY_CONTINUATION = 1
     MESH_TOO_COARSE = 2
     NOT_CONVERGED = 3
+    MULTIPLE_SOLUTIONS = 4
 
     @property
     def text(self) -> str:
@@ -42,7 +46,7 @@ class Status(enum.IntEnum):
 _TEXT = {
     Status.CONVERGED: "converged",
     Status.CONVERGED_BY_CONTINUATION: (
-        "converged, by raising the fixed charge and then the voltage in steps; nothing to do, but the "
+        "converged, by raising the fixed charge and the voltage in steps; nothing to do, but the "
         "problem is hard: compare with a finer mesh (nodes=800)"
     ),
     Status.MESH_TOO_COARSE: (
@@ -52,6 +56,10 @@ _TEXT = {
     Status.NOT_CONVERGED: (
         "did not converge, so there is no value: try more nodes (nodes=800 or --nodes 800), a smaller "
         "voltage, or softer charge edges"
+    ),
+    Status.MULTIPLE_SOLUTIONS: (
+        "converged, but not to the only steady state: sweeps up and down find different currents, and which one "
+        "flows depends on the past; pnp.trace follows the branch through all of them"
     ),
 }
 
@@ -103,9 +111,9 @@ class Start(NamedTuple):
     """Where Newton may begin, phi and absolute mu (kT) per node, and how a voltage change spreads."""
 
     direct: Float[Array, "unknown node *rest"]
-    """A guess for the whole problem at zero voltage."""
+    """A guess for the whole problem at zero voltage, or at that of the `Origin`."""
     easy: Float[Array, "unknown node *rest"]
-    """A guess for the problem without fixed charge and voltage."""
+    """A guess for the problem where continuation begins: without fixed charge and voltage, or as `Origin` says."""
     shape: Float[Array, "node *rest"]
     """Fraction of the voltage found at each node, 1 inside and 0 outside."""
 
@@ -142,6 +150,15 @@ class _State(NamedTuple):
     failed: Bool[Array, " lane"]
 
 
+class Origin(NamedTuple):
+    """Where continuation begins if not at the pore without charge and voltage."""
+
+    progress: Float[Array, "*lane"]
+    """0: without charge; 0.5: with all of it. See `Steady.at`."""
+    voltage: Float[Array, "*lane"]
+    """That of the first half of the way, kT/e."""
+
+
 class Steady(NamedTuple):
     """The full problem in the terms continuation needs."""
 
@@ -151,6 +168,12 @@ class Steady(NamedTuple):
     """Of the ions in the baths, mM: concentrations times activity coefficients."""
     voltage: Float[Array, "*lane"]
     excess: ActivityLaw
+    origin: Origin | None = None
+
+    @property
+    def first_progress(self) -> Float[Array, "*lane"]:
+        """Where on its way continuation begins."""
+        return jnp.zeros_like(self.voltage) if self.origin is None else self.origin.progress
 
     def at(self, progress) -> Problem:
         """The problem part of the way: charge grows over the first half, voltage over the second."""
@@ -160,7 +183,9 @@ class Steady(NamedTuple):
 
     def voltage_at(self, progress):
         """kT/e."""
-        return self.voltage * jnp.maximum(2 * progress - 1, 0.0)
+        share = jnp.maximum(2 * progress - 1, 0.0)
+        first = 0.0 if self.origin is None else self.origin.voltage * (1 - share)
+        return self.voltage * share + first
 
     def whole(self) -> Problem:
         """The problem at the end of the way."""
@@ -188,6 +213,16 @@ def solve_root(
     frozen = jax.lax.stop_gradient((start, guess))
     interior, report = _root(steady, frozen, settings, respond)
     return with_baths(steady.whole(), interior), report
+
+
+def newton_step(
+    steady: Steady, unknowns: Float[Array, "unknown node"]
+) -> tuple[Float[Array, "unknown interior"], Float[Array, "unknown interior"]]:
+    """What Newton would change of the unknowns between the baths, undamped, and their derivative to the voltage (kT/e).
+
+    Together they make any step in which the voltage is an unknown too: see `branch`.
+    """
+    return _step_once(steady, unknowns)
 
 
 @eqx.filter_custom_jvp
@@ -240,25 +275,31 @@ def _solved(steady: Steady, interior, rhs, transposed):
     return solved(rhs)
 
 
+def _stepped_once(steady: Steady, unknowns):
+    return jax.tree.map(from_arms, newton_update(steady.in_arms().whole(), in_arms(unknowns), respond=True))
+
+
 def _newton(steady: Steady, frozen, settings: Settings, respond: bool):
     start, guess = frozen
     lanes = _lanes((steady, frozen, settings))
     fill = lambda value, dtype=float: jnp.full(lanes, value, dtype)
     steady = steady.in_arms()
     start, guess = jax.tree.map(in_arms, (start, guess))
-    base = _relative(start.easy, steady.at(fill(0)))
+    began = fill(0) + steady.first_progress
+    base = _relative(start.easy, steady.at(began))
     if guess is None:
-        guess = _relative(_lifted(start.direct, start, steady.valence, steady.voltage), steady.whole())
+        lift = steady.voltage - steady.voltage_at(began)
+        guess = _relative(_lifted(start.direct, start, steady.valence, lift), steady.whole())
     spread = lambda unknowns: jnp.broadcast_to(unknowns, (*unknowns.shape[:-1], *lanes))
     direct = settings.direct > 0.5
-    first = jnp.where(direct, 1.0, settings.first_stride)
+    stride = jnp.where(direct, 1.0, settings.first_stride)
     state = _State(
         unknowns=jnp.where(direct, spread(guess), spread(base)),
         response=jnp.zeros_like(spread(guess)[:, 1:]) if respond else None,
         settled=spread(base),
-        reached=fill(0),
-        target=spread(first),
-        stride=spread(first),
+        reached=began,
+        target=jnp.where(direct, 1.0, began + stride),
+        stride=spread(stride),
         size=fill(jnp.inf),
         trouble=fill(0, int),
         tries=fill(0, int),
@@ -382,10 +423,9 @@ def _lanes(arguments) -> tuple[int, ...]:
 def _newton_shapes(steady: Steady, frozen, settings: Settings, respond: bool):
     """Those of what `_newton` returns."""
     lanes, (unknowns, nodes, _) = _lanes((steady, frozen, settings)), frozen[0].direct.shape
-    numbers = lambda *shape: jax.ShapeDtypeStruct((*shape, *lanes), float)
-    counts = lambda *shape: jax.ShapeDtypeStruct((*shape, *lanes), int)
-    report = Report(counts(), counts(), numbers(unknowns, nodes - 2) if respond else None, counts(2))
-    return numbers(unknowns, nodes - 2), report
+    shaped: Any = lambda kind, *shape: jax.ShapeDtypeStruct((*shape, *lanes), kind)
+    interior = shaped(float, unknowns, nodes - 2)
+    return interior, Report(shaped(int), shaped(int), interior if respond else None, shaped(int, 2))
 
 
 def _solved_shapes(steady: Steady, interior, rhs):
@@ -398,3 +438,11 @@ _find, _find_and_respond = (
 _solve, _solve_transposed = (
     over_lanes(partial(_solved, transposed=transposed), _solved_shapes) for transposed in (False, True)
 )
+
+
+def _step_shapes(steady: Steady, unknowns):
+    numbers = jax.ShapeDtypeStruct((len(unknowns), unknowns.shape[1] - 2, *_lanes((steady, unknowns))), float)
+    return numbers, numbers
+
+
+_step_once = over_lanes(_stepped_once, _step_shapes)

@@ -10,7 +10,9 @@ from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
 
 from pnp import theory, units
+from pnp.branch import Branch
 from pnp.channel import Channel
+from pnp.hysteresis import Sweep
 from pnp.newton import Status
 from pnp.solution import Solution
 from pnp.steady import IVCurve
@@ -47,6 +49,31 @@ def plot_iv(iv: IVCurve, ax: Axes | None = None) -> Axes:
             ax.plot(lost, np.zeros_like(lost), "x", color="crimson", ms=6, label="not converged", zorder=4)
         ax.legend(loc="upper left", fontsize=9, handlelength=2.2)
         ax.set_title(iv.channel.name, fontsize=11, loc="left", pad=14)
+    return ax
+
+
+def plot_sweep(sweep: Sweep, ax: Axes | None = None, branch: Branch | None = None) -> Axes:
+    """Current against voltage on the way up and on the way down, shaded where there are several steady states; and a
+    branch of `pnp.trace`, dashed.
+    """
+    with plt.rc_context(_STYLE):
+        ax = ax or plt.figure(figsize=(6.4, 4.8), layout="constrained").add_subplot()
+        order = np.argsort(sweep.voltage)
+        v, up, down = (np.asarray(value)[order] for value in (sweep.voltage, sweep.up.current, sweep.down.current))
+        marker = "o" if v.size < 3 else None
+        ax.plot(v, down, color=_IONS[1], lw=2.4, marker=marker, label="on the way down", zorder=2)
+        ax.plot(v, up, color=_TOTAL, lw=1.6, marker=marker, label="on the way up", zorder=3)
+        if branch is not None:
+            ax.plot(branch.voltage, branch.current, color=_GUIDE, lw=1.2, ls=(0, (5, 3)), label="the branch", zorder=4)
+        if sweep.several.any():
+            several = sweep.several[order]
+            ax.fill_between(v, up, down, where=several, color=_MEMBRANE, alpha=0.6, lw=0, label="several solutions")
+        _axes_through_origin(ax)
+        lost = sweep.voltage[~sweep.converged]
+        if lost.size:
+            ax.plot(lost, np.zeros_like(lost), "x", color="crimson", ms=6, label="not converged", zorder=4)
+        ax.legend(loc="upper left", fontsize=9, handlelength=2.2)
+        ax.set_title(sweep.channel.name, fontsize=11, loc="left", pad=14)
     return ax
 
 

@@ -7,12 +7,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import xarray as xr
 
 from pnp.atomic import write_whole
+from pnp.hysteresis import Sweep
 from pnp.newton import Status
-from pnp.solution import Solution
+from pnp.solution import Currents, Solution
 from pnp.steady import IVCurve
 
 FORMATS = (".nc", ".csv", ".json")
@@ -20,21 +22,44 @@ FORMATS = (".nc", ".csv", ".json")
 
 def curve_dataset(iv: IVCurve) -> xr.Dataset:
     """An I–V curve over (voltage, ion) with `units`, `long_name` and provenance attributes."""
-    data = {
-        "current": ("voltage", iv.current, "pA", "total current, positive outward"),
-        "ion_current": (("voltage", "ion"), iv.ion_current, "pA", "current of each ion, positive outward"),
-        "extrapolated_current": ("voltage", iv.extrapolated_current, "pA", "current extrapolated from both meshes"),
-        "slope": ("voltage", iv.slope, "nS", "slope conductance dI/dV"),
-        "status": ("voltage", iv.status, "1", "how the solve ended"),
-        **_errors("voltage", iv),
-    }
-    coordinates = {
-        "voltage": ("voltage", iv.voltage, "mV", "potential inside minus outside"),
-        "ion": ("ion", list(iv.ion_names), None, "ion species"),
-    }
-    dataset = _dataset(data, coordinates, iv.channel)
+    data = {**_points(("voltage",), iv), "slope": ("voltage", iv.slope, "nS", "slope conductance dI/dV")}
+    dataset = _dataset(data, _voltages_and_ions(iv), iv.channel)
     dataset.attrs["nodes"] = iv.nodes
     return dataset
+
+
+def sweep_dataset(sweep: Sweep) -> xr.Dataset:
+    """A sweep up and down over (direction, voltage, ion) with `units`, `long_name` and provenance attributes."""
+    both = jax.tree.map(lambda up, down: np.stack([up, down]), sweep.up, sweep.down)
+    data = {
+        **_points(("direction", "voltage"), both),
+        "difference": ("voltage", sweep.difference, "1", "difference of the currents up and down / |I|"),
+        "several": ("voltage", sweep.several.astype(int), "1", "whether there are several steady states"),
+    }
+    coordinates = {
+        **_voltages_and_ions(sweep.up),
+        "direction": ("direction", ["up", "down"], None, "direction in which the voltage was swept"),
+    }
+    dataset = _dataset(data, coordinates, sweep.channel)
+    dataset.attrs["nodes"] = sweep.nodes
+    return dataset
+
+
+def _points(dims: tuple[str, ...], points: Currents) -> dict[str, tuple]:
+    return {
+        "current": (dims, points.current, "pA", "total current, positive outward"),
+        "ion_current": ((*dims, "ion"), points.ion_current, "pA", "current of each ion, positive outward"),
+        "extrapolated_current": (dims, points.extrapolated_current, "pA", "current extrapolated from both meshes"),
+        "status": (dims, points.status, "1", "how the solve ended"),
+        **_errors(dims, points),
+    }
+
+
+def _voltages_and_ions(points: Currents) -> dict[str, tuple]:
+    return {
+        "voltage": ("voltage", points.voltage, "mV", "potential inside minus outside"),
+        "ion": ("ion", list(points.ion_names), None, "ion species"),
+    }
 
 
 def solution_dataset(solution: Solution) -> xr.Dataset:
@@ -63,51 +88,105 @@ def curve_record(iv: IVCurve) -> dict[str, Any]:
     return {
         "channel": iv.channel.name,
         "voltage_mV": _plain(iv.voltage),
-        "current_pA": _plain(iv.current),
-        "ion_current_pA": {
-            name: _plain(column) for name, column in zip(iv.ion_names, np.asarray(iv.ion_current).T, strict=True)
-        },
+        **_current_record(iv),
         "reversal_potential_mV": _plain(iv.reversal_potential()),
         "conductance_nS": _plain(iv.conductance()),
-        "status": [Status(int(s)).name.lower() for s in np.asarray(iv.status)],
-        "conservation_error": _plain(iv.conservation_error),
-        "discretization_error": _plain(iv.discretization_error),
+        **_status_record(iv),
+    }
+
+
+def sweep_record(sweep: Sweep) -> dict[str, Any]:
+    """A sweep up and down as plain data, what `--format json` prints; a missing value is None."""
+    return {
+        "channel": sweep.channel.name,
+        "voltage_mV": _plain(sweep.voltage),
+        "up": {**_current_record(sweep.up), **_status_record(sweep.up)},
+        "down": {**_current_record(sweep.down), **_status_record(sweep.down)},
+        "difference": _plain(sweep.difference),
+        "several": sweep.several.tolist(),
+    }
+
+
+def _current_record(points: Currents) -> dict[str, Any]:
+    columns = zip(points.ion_names, np.asarray(points.ion_current).T, strict=True)
+    return {
+        "current_pA": _plain(points.current),
+        "ion_current_pA": {name: _plain(column) for name, column in columns},
+    }
+
+
+def _status_record(points: Currents) -> dict[str, Any]:
+    return {
+        "status": [Status(int(s)).name.lower() for s in np.asarray(points.status)],
+        "conservation_error": _plain(points.conservation_error),
+        "discretization_error": _plain(points.discretization_error),
     }
 
 
 def curve_csv(iv: IVCurve) -> str:
     """An I–V curve as CSV, one voltage a row; a missing value is empty."""
-    names = [f"I_{name}_pA" for name in iv.ion_names]
+    return _csv([_heads(iv), *_rows(iv)])
+
+
+def sweep_csv(sweep: Sweep) -> str:
+    """A sweep as CSV, one voltage a row, first the whole way up, then the way down; a missing value is empty."""
+    rows = [[_text(d), "up", *row] for d, row in zip(sweep.difference, _rows(sweep.up), strict=True)]
+    rows += [[_text(d), "down", *row] for d, row in zip(sweep.difference, _rows(sweep.down), strict=True)]
+    table = [["difference", "direction", *_heads(sweep.up)], *rows]
+    return _csv([[*row[1:], row[0]] for row in table])
+
+
+def _heads(points: Currents) -> list[str]:
+    names = [f"I_{name}_pA" for name in points.ion_names]
+    return ["V_mV", "I_pA", *names, "status", "conservation_error", "discretization_error"]
+
+
+def _rows(points: Currents) -> list[list[str]]:
+    columns = [points.voltage, points.current, *np.asarray(points.ion_current).T]
+    errors = [points.conservation_error, points.discretization_error]
+    status = [Status(int(s)).name.lower() for s in np.asarray(points.status)]
+    texts = lambda columns: [[_text(v) for v in np.asarray(column)] for column in columns]
+    return [list(row) for row in zip(*texts(columns), status, *texts(errors), strict=True)]
+
+
+def _text(value) -> str:
+    plain = _plain(value)
+    return "" if plain is None else repr(plain)
+
+
+def _csv(table: list[list[str]]) -> str:
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["V_mV", "I_pA", *names, "status", "conservation_error", "discretization_error"])
-    for row in range(iv.voltage.size):
-        status = Status(int(iv.status[row])).name.lower()
-        currents = [iv.voltage[row], iv.current[row], *iv.ion_current[row]]
-        errors = [iv.conservation_error[row], iv.discretization_error[row]]
-        values = [["" if v is None else repr(v) for v in map(_plain, part)] for part in (currents, errors)]
-        writer.writerow([*values[0], status, *values[1]])
+    csv.writer(text, lineterminator="\n").writerows(table)
     return text.getvalue()
 
 
-def write_curve(iv: IVCurve, path: str | Path) -> None:
-    """Write an I–V curve as .nc, .csv or .json: whole, or not at all.
+def write_curve(iv: IVCurve | Sweep, path: str | Path) -> None:
+    """Write an I–V curve, or a sweep, as .nc, .csv or .json: whole, or not at all.
 
     Raises ValueError for another suffix, OSError if the file cannot be written.
     """
     path = Path(path)
     if path.suffix == ".nc":
-        write_whole(path, lambda to: curve_dataset(iv).to_netcdf(to, engine="h5netcdf"))
-    elif path.suffix == ".csv":
-        write_whole(path, lambda to: to.write_text(curve_csv(iv), "utf-8"))
-    elif path.suffix == ".json":
-        text = json.dumps(curve_record(iv), indent=1) + "\n"
+        write_whole(path, lambda to: iv.to_xarray().to_netcdf(to, engine="h5netcdf"))
+    elif path.suffix in (".csv", ".json"):
+        text = as_csv(iv) if path.suffix == ".csv" else as_json(iv)
         write_whole(path, lambda to: to.write_text(text, "utf-8"))
     else:
         raise ValueError(f"{path}: results are written as {', '.join(FORMATS)}, not '{path.suffix}'")
 
 
-def _errors(dims: Any, result: IVCurve | Solution) -> dict[str, tuple]:
+def as_csv(iv: IVCurve | Sweep) -> str:
+    """`curve_csv` or `sweep_csv`."""
+    return sweep_csv(iv) if isinstance(iv, Sweep) else curve_csv(iv)
+
+
+def as_json(iv: IVCurve | Sweep) -> str:
+    """`curve_record` or `sweep_record` as JSON."""
+    record = sweep_record(iv) if isinstance(iv, Sweep) else curve_record(iv)
+    return json.dumps(record, indent=1) + "\n"
+
+
+def _errors(dims: Any, result: Currents | Solution) -> dict[str, tuple]:
     return {
         "conservation_error": (dims, result.conservation_error, "1", "largest |ΔI|/|I| along x"),
         "discretization_error": (

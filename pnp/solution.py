@@ -4,6 +4,8 @@ Every problem is solved on two nested meshes. The coarse one gives the fine one 
 answer its discretisation error; it costs less than the Newton steps it saves.
 """
 
+from typing import NamedTuple
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -16,7 +18,7 @@ from pnp.channel import Channel
 from pnp.excess import ActivityLaw
 from pnp.laws import Element, composition
 from pnp.mesh import coarsened, make_elements, make_mesh
-from pnp.newton import Settings, Start, Status, Steady, solve_root
+from pnp.newton import Origin, Report, Settings, Start, Status, Steady, solve_root
 from pnp.start import by_node, donnan_start, prolonged
 
 COARSE_ERROR = 0.01
@@ -184,25 +186,63 @@ def make_levels(channel: Channel, nodes: int) -> Levels:
     )
 
 
-def steady_state(
-    channel: Channel, levels: Levels, voltage: Array, settings: Settings, respond: bool = False
-) -> tuple[Solution, Float[Array, ""] | None]:
-    """Solve on both levels, and say how far apart they are; if asked also dI/dV (nS), constant to differentiation."""
+class Begin(NamedTuple):
+    """Where both meshes begin, if not at the Donnan starts of their levels."""
+
+    coarse: Start
+    fine: Start
+    """Only for a continuation: its first attempt is from the coarse mesh's answer."""
+    origin: Origin | None
+
+
+class Iterate(NamedTuple):
+    """What Newton left on one mesh."""
+
+    steady: Steady
+    unknowns: Float[Array, "unknown node"]
+    report: Report
+
+    @property
+    def absolute(self) -> Float[Array, "unknown node"]:
+        """phi and mu, as a start wants them, kT."""
+        return self.unknowns.at[1:].add(self.steady.whole().node_reference)
+
+
+def solve_levels(
+    channel: Channel, levels: Levels, voltage: Array, settings: Settings, respond=False, begin: Begin | None = None
+) -> tuple[Iterate, Iterate]:
+    """Newton on the coarse mesh, and from its answer on the fine one."""
     coarse, fine = levels.coarse, levels.fine
     valence = jnp.asarray(channel.valence)
     unit = units.thermal_voltage(channel.temperature)
     wanted = lambda level: Steady(level.elements, valence, levels.activity, voltage / unit, levels.excess)
-    rough, rough_report = solve_root(wanted(coarse), coarse.start, None, settings.rough())
-    problem, rough_problem = wanted(fine).whole(), wanted(coarse).whole()
-    guess = prolonged(rough, rough_problem, problem)
-    unknowns, report = solve_root(wanted(fine), fine.start, guess, settings, respond)
+    begin = begin or Begin(coarse.start, fine.start, None)
+    # The origin is how the answer is found, not part of the question: the iterates do without.
+    sought = lambda level: wanted(level)._replace(origin=begin.origin)
+    rough = Iterate(wanted(coarse), *solve_root(sought(coarse), begin.coarse, None, settings.rough()))
+    guess = prolonged(rough.unknowns, rough.steady.whole(), wanted(fine).whole())
+    return rough, Iterate(wanted(fine), *solve_root(sought(fine), begin.fine, guess, settings, respond))
 
-    charge = units.CURRENT_PER_FLUX * valence
-    flux, deviation = _mean_flux(problem, unknowns)
+
+def steady_state(
+    channel: Channel, levels: Levels, voltage: Array, settings: Settings, respond: bool = False
+) -> tuple[Solution, Float[Array, ""] | None]:
+    """Solve on both levels, and say how far apart they are; if asked also dI/dV (nS), constant to differentiation."""
+    return assessed(channel, levels, voltage, *solve_levels(channel, levels, voltage, settings, respond))
+
+
+def assessed(
+    channel: Channel, levels: Levels, voltage: Array, coarse: Iterate, fine: Iterate
+) -> tuple[Solution, Float[Array, ""] | None]:
+    """What the iterates on both meshes mean, with its errors; and dI/dV (nS) if the fine one has its response."""
+    unit = units.thermal_voltage(channel.temperature)
+    problem, unknowns, report = fine.steady.whole(), fine.unknowns, fine.report
+    charge = units.CURRENT_PER_FLUX * problem.valence
+    flux, deviation = mean_flux(problem, unknowns)
     current = flux @ charge
-    rough_current = _mean_flux(rough_problem, rough)[0] @ charge
-    size = jnp.maximum(jnp.abs(current), 1e-3 * units.CURRENT_PER_FLUX * levels.ohmic)
-    uneven = (jnp.abs(charge) @ jnp.abs(deviation)).max() / size
+    rough_current = mean_flux(coarse.steady.whole(), coarse.unknowns)[0] @ charge
+    size = jnp.maximum(jnp.abs(current), least_current(levels))
+    uneven = unevenness(deviation, charge) / size
     coarseness = jnp.abs(current - rough_current) / 3 / size
     # A factor, not a `where`: the derivative of what is not there must be NaN as well, not zero.
     known = jnp.where(report.status == Status.NOT_CONVERGED, jnp.nan, 1.0)
@@ -217,23 +257,38 @@ def steady_state(
         ion_current=valid(flux * charge),
         current=valid(current),
         extrapolated_current=valid(current + (current - rough_current) / 3),
-        status=_status(report.status, rough_report.status, coarseness),
+        status=overall_status(report.status, coarse.report.status, coarseness),
         conservation_error=valid(jax.lax.stop_gradient(uneven)),
         discretization_error=valid(jax.lax.stop_gradient(coarseness)),
-        iterations=report.iterations + rough_report.iterations,
+        iterations=report.iterations + coarse.report.iterations,
         trouble_ion=report.trouble[0] - 1,
         trouble_x=jnp.where(report.status == Status.NOT_CONVERGED, levels.x[report.trouble[1]], jnp.nan),
     )
     if report.response is None:
         return solution, None
-    slope = _current_slope(jax.lax.stop_gradient((wanted(fine), unknowns[:, 1:-1], report.response)), charge)
+    slope = _current_slope(jax.lax.stop_gradient((fine.steady, unknowns[:, 1:-1], report.response)), charge)
     return solution, valid(slope / unit)
 
 
 def currents(channel, levels, voltage, settings, respond=False) -> tuple[Currents, Float[Array, ""] | None]:
     """`steady_state` without the profiles."""
     solution, slope = steady_state(channel, levels, voltage, settings, respond)
-    return Currents(*(getattr(solution, name) for name in Currents.__dataclass_fields__)), slope
+    return without_profiles(solution), slope
+
+
+def without_profiles(solution: Solution) -> Currents:
+    """What a solution has in common with those of other cases."""
+    return Currents(*(getattr(solution, name) for name in Currents.__dataclass_fields__))
+
+
+def least_current(levels: Levels) -> Float[Array, ""]:
+    """0.1 % of what kT/e drives through the pore, pA: errors are relative to the current or to this if it is larger."""
+    return 1e-3 * units.CURRENT_PER_FLUX * levels.ohmic
+
+
+def unevenness(deviation, charge) -> Float[Array, ""]:
+    """Largest deviation of the ion currents along x, pA, from those of the fluxes of `mean_flux`."""
+    return (jnp.abs(charge) @ jnp.abs(deviation)).max()
 
 
 def _current_slope(state: tuple[Steady, Array, Array], charge):
@@ -242,20 +297,20 @@ def _current_slope(state: tuple[Steady, Array, Array], charge):
 
     def current(voltage, interior):
         problem = steady._replace(voltage=voltage).whole()
-        return _mean_flux(problem, with_baths(problem, interior))[0] @ charge
+        return mean_flux(problem, with_baths(problem, interior))[0] @ charge
 
     _, slope = jax.jvp(current, (steady.voltage, interior), (jnp.ones_like(steady.voltage), response))
     return slope
 
 
-def _status(fine, coarse, coarseness):
+def overall_status(fine, coarse, coarseness):
     """The verdict on a point from both meshes; an unknown error counts as too large."""
     trusted = (coarse != Status.NOT_CONVERGED) & (SAFETY * coarseness <= COARSE_ERROR)
     converged = jnp.where(trusted, jnp.maximum(fine, coarse), Status.MESH_TOO_COARSE)
     return jnp.where(fine == Status.NOT_CONVERGED, fine, converged)
 
 
-def _mean_flux(problem: Problem, unknowns):
+def mean_flux(problem: Problem, unknowns):
     """Flux of each ion, averaged over the elements, and its deviation along x; mM nm³/ns.
 
     The flux is the same in every element but for round-off. Each counts by its share of the resistance, for there the

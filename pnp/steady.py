@@ -83,7 +83,7 @@ def solve(
 
     Raises ConvergenceError; ChannelError if the channel makes no sense; ValueError for bad arguments.
     """
-    _check(channel, nodes)
+    check_problem(channel, nodes)
     voltage = jnp.asarray(voltage, float)
     if voltage.ndim:
         raise ValueError(f"solve takes one voltage, not {voltage.shape}; use pnp.iv_curve")
@@ -109,7 +109,7 @@ def iv_curve(
     Points that do not converge are NaN with status NOT_CONVERGED; nothing is raised for them.
     Raises ChannelError and ValueError as `solve`.
     """
-    _check(channel, nodes)
+    check_problem(channel, nodes)
     voltages = jnp.asarray(voltages, float)
     if voltages.ndim != 1 or voltages.size == 0:
         raise ValueError(f"voltages must be a list of numbers in mV, not of shape {voltages.shape}")
@@ -121,13 +121,13 @@ def reversal_potential(channel: Channel, *, guess: ArrayLike = 0.0, nodes: int =
 
     A root of `solve(channel, V).current` by Newton's method from `guess` (mV); differentiable.
     """
-    _check(channel, nodes)
+    check_problem(channel, nodes)
     return _reversal(channel, jnp.asarray(guess, float), nodes)
 
 
 def conductance(channel: Channel, voltage: ArrayLike = 0.0, *, nodes: int = DEFAULT_NODES) -> Float[Array, ""]:
     """Slope conductance dI/dV (nS) at `voltage` (mV), the derivative of the solution itself."""
-    _check(channel, nodes)
+    check_problem(channel, nodes)
     return _slope(channel, jnp.asarray(voltage, float), nodes)[1]
 
 
@@ -172,7 +172,8 @@ def _reversal(channel, guess, nodes):
     return jnp.where(root.result == optimistix.RESULTS.successful, root.value, jnp.nan)
 
 
-def _check(channel, nodes):
+def check_problem(channel: Channel, nodes: int) -> None:
+    """Raise what `solve` raises of its arguments; of a channel that is being traced only what can be known."""
     check_arguments(channel, nodes)
     if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(channel)):
         return

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 if TYPE_CHECKING:
+    from pnp.hysteresis import Sweep
+    from pnp.solution import Currents
     from pnp.steady import IVCurve
 
 stdout, stderr = Console(), Console(stderr=True)
@@ -60,19 +62,22 @@ class Progress:
             self.bar.stop()
 
 
-def print_curve(curve: "IVCurve", output_format: Format) -> None:
-    """The curve as a table for people, or as CSV or JSON for programs."""
+def print_curve(curve: "IVCurve | Sweep", output_format: Format) -> None:
+    """The curve, or both of a sweep, as a table for people, or as CSV or JSON for programs."""
     from pnp import results
+    from pnp.hysteresis import Sweep
 
     if output_format is Format.csv:
-        sys.stdout.write(results.curve_csv(curve))
-        return
-    import json
+        sys.stdout.write(results.as_csv(curve))
+    elif output_format is Format.json:
+        sys.stdout.write(results.as_json(curve))
+    elif isinstance(curve, Sweep):
+        _print_sweep(results.sweep_record(curve))
+    else:
+        _print_curve(results.curve_record(curve))
 
-    record = results.curve_record(curve)
-    if output_format is Format.json:
-        sys.stdout.write(json.dumps(record, indent=1) + "\n")
-        return
+
+def _print_curve(record: dict[str, Any]) -> None:
     ions = record["ion_current_pA"]
     rows = zip(
         record["voltage_mV"], record["current_pA"], *ions.values(), record["status"],
@@ -97,6 +102,23 @@ def print_curve(curve: "IVCurve", output_format: Format) -> None:
         f"\nreversal potential  {_cell(record['reversal_potential_mV'])} mV\n"
         f"conductance at 0 mV {_cell(record['conductance_nS'])} nS",
         highlight=False,
+    )
+
+
+def _print_sweep(record: dict[str, Any]) -> None:
+    """The way up, and beside it the current on the way down."""
+    up = record["up"]
+    heads = ["V (mV)", "I up (pA)", "I down (pA)", "difference", "status", "conservation", "discretization"]
+    rows = zip(
+        record["voltage_mV"], up["current_pA"], record["down"]["current_pA"], record["difference"], up["status"],
+        up["conservation_error"], up["discretization_error"], strict=True,
+    )  # fmt: skip
+    _table(
+        heads,
+        [
+            [*(_cell(v) for v in row[:3]), _cell(row[3], 2), row[4].replace("_", " "), *(_cell(v, 2) for v in row[5:])]
+            for row in rows
+        ],
     )
 
 
@@ -150,14 +172,24 @@ def warn(warnings: list[str]) -> None:
         stderr.print(f"Warning: {warning}", style="yellow", highlight=False, markup=False, soft_wrap=True)
 
 
-def warn_of_points(curve: "IVCurve") -> None:
-    """Name the voltages whose values are missing or coarse, and what to do."""
+def warn_of_points(curve: "IVCurve | Sweep") -> None:
+    """Name the voltages whose values are missing, coarse or not the only ones, and what to do."""
+    from pnp.hysteresis import Sweep
     from pnp.newton import Status
 
+    statuses = [Status.MULTIPLE_SOLUTIONS, Status.MESH_TOO_COARSE, Status.NOT_CONVERGED]
+    if isinstance(curve, Sweep):
+        _warn_of(curve.up, statuses, "")
+        _warn_of(curve.down, statuses[1:], " on the way down")  # several solutions are so on both ways
+    else:
+        _warn_of(curve, statuses, "")
+
+
+def _warn_of(curve: "Currents", statuses: list, which_way: str) -> None:
     messages = curve.messages()
-    for status in (Status.MESH_TOO_COARSE, Status.NOT_CONVERGED):
+    for status in statuses:
         which = [i for i, s in enumerate(curve.status) if int(s) == status]
         if which:
             listed = ", ".join(f"{float(curve.voltage[i]):g}" for i in which[:8])
             listed += f" … ({len(which)} points)" if len(which) > 8 else ""
-            warn([f"at {listed} mV: {messages[which[0]]}"])
+            warn([f"at {listed} mV{which_way}: {messages[which[0]]}"])
