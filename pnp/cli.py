@@ -225,13 +225,15 @@ def doctor() -> None:
     import jax
 
     import pnp
+    from pnp.llvm import compiler
 
     lines = {"pnp": pnp.__version__, "python": platform.python_version(), "platform": platform.platform()}
     lines |= {name: version(name) for name in ("jax", "jaxlib", "numpy", "equinox", "optimistix")}
     lines["devices"] = ", ".join(f"{d.platform}:{d.id} ({d.device_kind})" for d in jax.devices())
+    lines["compiled steps"] = f"llvmlite {version('llvmlite')}" if compiler() else "none (needs llvmlite, and no Windows)"
     lines["64-bit floats"] = "on" if jax.config.read("jax_enable_x64") else "OFF: pnp needs them"
     for name, value in lines.items():
-        stdout.print(f"{name:15}{value}", highlight=False, markup=False, soft_wrap=True)
+        stdout.print(f"{name:18}{value}", highlight=False, markup=False, soft_wrap=True)
     if not jax.config.read("jax_enable_x64"):
         raise typer.Exit(1)
 

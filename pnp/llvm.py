@@ -1,7 +1,7 @@
 """Writing and compiling small programs for this processor, by LLVM: some cases (lanes) at a time, side by side.
 
 `Code` collects LLVM's assembly language; `Lanes` are registers in it with one number of each lane, whose arithmetic
-writes instructions; `compiled` makes machine code of it, by llvmlite, the optional extra `fast`.
+writes instructions; `compiled` makes machine code of it, by llvmlite.
 """
 
 import functools
