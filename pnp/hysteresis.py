@@ -43,8 +43,8 @@ class Sweep(eqx.Module):
     are smaller); NaN where one is missing."""
     several: Bool[np.ndarray, " voltage"]
     """Where there are several steady states: the difference is above 1e-6 and above three times the sum of what both
-    currents say of their errors (conservation and discretisation). The status of both is then MULTIPLE_SOLUTIONS. False
-    proves nothing: both sweeps may have followed the same branch."""
+    currents say of their errors (conservation and discretisation). The status of both is then MULTIPLE_SOLUTIONS,
+    whatever else there was to say. False proves nothing: both sweeps may have followed the same branch."""
     channel: Channel
     nodes: int = eqx.field(static=True)
 

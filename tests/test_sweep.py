@@ -109,6 +109,26 @@ def test_a_step_that_fails_is_walked_from_the_voltage_before(layers, swept):
     assert afresh.down.iterations[0] > 1.3 * again.down.iterations[3]
 
 
+def test_where_a_branch_ends_the_point_is_solved_afresh(layers, swept, monkeypatch):
+    """The way up is told at 200 mV that its branch has ended there; the way down, at 300 mV then, goes on."""
+    real, calls = pnp.hysteresis._step, []
+
+    def ending(channel, levels, before, at, settings):
+        point, after, followed = real(channel, levels, before, at, settings)
+        calls.append(float(at[0]))
+        if calls.count(200.0) == 1 and at[0] == 200.0:
+            lost = lambda values: values.at[0].set(-1)
+            return jax.tree.map(lost, point), jax.tree.map(lost, after), followed.at[0].set(False)
+        return point, after, followed
+
+    monkeypatch.setattr(pnp.hysteresis, "_step", ending)
+    again = pnp.sweep(layers, VOLTAGES, nodes=NODES)
+    assert calls.count(200.0) == 2
+    assert len(calls) == 22
+    np.testing.assert_allclose(again.up.current, swept.up.current, rtol=1e-8, atol=1e-12)
+    np.testing.assert_allclose(again.down.current, swept.down.current, rtol=1e-12, atol=1e-15)
+
+
 def test_sweeps_of_a_pore_with_one_state_agree_with_its_curve(simple):
     channel, _, curve = simple
     done = []
