@@ -79,12 +79,17 @@ def solve_batch(
         return jax.tree.map(lambda *values: np.concatenate(values), *results)
 
     settings, progress = settings or Settings(), progress or (lambda done: None)
-    result = solved(np.arange(count[0]), settings.hasty(), lambda part: progress(int(np.sum(part.converged))))
-    late = np.flatnonzero(~result.converged)
+    result = solved(np.arange(count[0]), settings.hasty(), lambda part: progress(int(np.sum(_whole(part)))))
+    late = np.flatnonzero(~_whole(result))
     if late.size:
         slow = solved(late, settings, lambda part: progress(part.status.size))
         result = jax.tree.map(partial(_with_entries, late), result, slow)
     return result
+
+
+def _whole(result: Currents):
+    """Which cases have a value on both meshes."""
+    return np.isfinite(result.discretization_error)
 
 
 def _with_entries(at, values, others):

@@ -230,7 +230,9 @@ def doctor() -> None:
     lines = {"pnp": pnp.__version__, "python": platform.python_version(), "platform": platform.platform()}
     lines |= {name: version(name) for name in ("jax", "jaxlib", "numpy", "equinox", "optimistix")}
     lines["devices"] = ", ".join(f"{d.platform}:{d.id} ({d.device_kind})" for d in jax.devices())
-    lines["compiled steps"] = f"llvmlite {version('llvmlite')}" if compiler() else "none (needs llvmlite, and no Windows)"
+    lines["compiled steps"] = (
+        f"llvmlite {version('llvmlite')}" if compiler() else "none (needs llvmlite, and no Windows)"
+    )
     lines["64-bit floats"] = "on" if jax.config.read("jax_enable_x64") else "OFF: pnp needs them"
     for name, value in lines.items():
         stdout.print(f"{name:18}{value}", highlight=False, markup=False, soft_wrap=True)

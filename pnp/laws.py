@@ -25,6 +25,10 @@ State = Sequence[Float[Array, "*place"]]
 Ends = tuple[ActivityLaw, ActivityLaw]
 """The law of mu_ex(c) at the left and the right end."""
 
+HIGHEST_ENERGY = 500.0
+"""kT: what an ion has, besides mu_ex(c), where it would have more. At e⁻⁵⁰⁰ = 1e-217 of a bath's concentration it
+carries nothing either way, but that is still a number, which elimination can divide by."""
+
 
 class Element(eqx.Module):
     """What the laws need to know of the pore between two nodes; `end` is (left, right)."""
@@ -57,20 +61,22 @@ def edge_flux(conductance, left_concentration, psi_step, mu_step):
 
 
 def composition(phi, mu, fixed, valence, excess: ActivityLaw) -> tuple[list, list]:
-    """mu_ex (kT, with its `fixed` part w) and c = exp(mu − z phi − mu_ex) (mM, positive by construction) of each ion.
+    """psi = z phi + w + mu_ex (kT) and c = exp(mu − psi) (mM, positive by construction) of each ion.
 
-    mu, fixed, valence: one for each ion.
+    mu, fixed (w), valence: one for each ion.
     """
-    log_activity = _log_activity(phi, mu, fixed, valence)
+    energy, log_activity = _by_position(phi, mu, fixed, valence)
     own = excess.of_activity(log_activity, valence)
     return (
-        [w + e for w, e in zip(fixed, own, strict=True)],
+        [w + e for w, e in zip(energy, own, strict=True)],
         [jnp.exp(a - e) for a, e in zip(log_activity, own, strict=True)],
     )
 
 
-def _log_activity(phi, mu, fixed, valence):
-    return [m - z * phi - w for m, z, w in zip(mu, valence, fixed, strict=True)]
+def _by_position(phi, mu, fixed, valence):
+    """z phi + w and mu − z phi − w."""
+    energy = [jnp.minimum(z * phi + w, HIGHEST_ENERGY) for z, w in zip(valence, fixed, strict=True)]
+    return energy, [m - e for m, e in zip(mu, energy, strict=True)]
 
 
 def _end(end: int, state: State, reference, element: Element, valence):
@@ -82,7 +88,7 @@ def _end(end: int, state: State, reference, element: Element, valence):
 def excess_solved(left: State, right: State, reference, element: Element, valence, excess: Ends) -> Ends:
     """The laws of mu_ex at both ends, their equations solved at the states given: see `ActivityLaw.solved_at`."""
     at = lambda end, state: excess[end].solved_at(
-        _log_activity(*_end(end, state, reference, element, valence)), valence
+        _by_position(*_end(end, state, reference, element, valence))[1], valence
     )
     return at(0, left), at(1, right)
 
@@ -101,13 +107,11 @@ def _both(left, right, reference, element, valence, excess):
 
 
 def _flux(left, right, reference, element, valence, compositions):
-    (excess_left, c_left), (excess_right, _) = compositions
-    phi_step = right[0] - left[0]
+    (psi_left, c_left), (psi_right, _) = compositions
     flux = []
-    for k, z in enumerate(valence):
+    for k in range(len(valence)):
         mu_step = (right[1 + k] - left[1 + k]) + (reference[1][k] - reference[0][k])
-        psi_step = z * phi_step + (excess_right[k] - excess_left[k])
-        flux.append(edge_flux(element.conductance[k], c_left[k], psi_step, mu_step))
+        flux.append(edge_flux(element.conductance[k], c_left[k], psi_right[k] - psi_left[k], mu_step))
     return flux
 
 
@@ -119,10 +123,10 @@ def resistance(
     R = e^ψ integrated over dx / (D A) with ψ linear = e^max(ψ_L, ψ_R) · (1 − e^−|Δψ|) / |Δψ| · h / (D A). Resistances
     in series add up, J Σ R = e^mu_inside − e^mu_outside: in a given potential the steady state of point ions is known.
     """
-    energies = [mu_ex for mu_ex, _ in _both(left, right, reference, element, valence, excess)]
+    energies = [psi for psi, _ in _both(left, right, reference, element, valence, excess)]
     heights, factors = [], []
-    for k, z in enumerate(valence):
-        ends = [z * state[0] + mu_ex[k] for state, mu_ex in zip((left, right), energies, strict=True)]
+    for k in range(len(valence)):
+        ends = [psi[k] for psi in energies]
         y = jnp.abs(ends[1] - ends[0])
         small = y < 1e-8
         far = jnp.where(small, 1.0, y)

@@ -86,7 +86,8 @@ class Solution(eqx.Module):
     conservation_error: largest deviation of the ion currents along x from their mean, relative to
     the current (or to 0.1 % of what kT/e drives through the pore, where the current is smaller); in elements
     of less than average resistance in proportion to it.
-    discretization_error: estimated from the coarser mesh as |I(N) − I(N/2)| / 3, relative alike.
+    discretization_error: estimated from the coarser mesh as |I(N) − I(N/2)| / 3, relative alike; NaN if there is no
+    solution on that one, and so is the extrapolated current.
     """
 
     channel: Channel
@@ -245,7 +246,7 @@ def assessed(
     uneven = unevenness(deviation, charge) / size
     coarseness = jnp.abs(current - rough_current) / 3 / size
     # A factor, not a `where`: the derivative of what is not there must be NaN as well, not zero.
-    known = jnp.where(report.status == Status.NOT_CONVERGED, jnp.nan, 1.0)
+    known, compared = (jnp.where(one.status == Status.NOT_CONVERGED, jnp.nan, 1.0) for one in (report, coarse.report))
     valid = lambda value: known * value
     solution = Solution(
         channel=channel,
@@ -256,10 +257,10 @@ def assessed(
         flux=valid(flux / units.MILLIMOLAR_PER_CHARGE_DENSITY),
         ion_current=valid(flux * charge),
         current=valid(current),
-        extrapolated_current=valid(current + (current - rough_current) / 3),
+        extrapolated_current=valid(compared * (current + (current - rough_current) / 3)),
         status=overall_status(report.status, coarse.report.status, coarseness),
         conservation_error=valid(jax.lax.stop_gradient(uneven)),
-        discretization_error=valid(jax.lax.stop_gradient(coarseness)),
+        discretization_error=valid(jax.lax.stop_gradient(compared * coarseness)),
         iterations=report.iterations + coarse.report.iterations,
         trouble_ion=report.trouble[0] - 1,
         trouble_x=jnp.where(report.status == Status.NOT_CONVERGED, levels.x[report.trouble[1]], jnp.nan),

@@ -164,7 +164,7 @@ def judge(found, reference):
 
     coarse, absent = Status.MESH_TOO_COARSE, Status.NOT_CONVERGED
     claimed = found.status < coarse
-    known = claimed & (reference.status < absent)
+    known = claimed & np.isfinite(reference.extrapolated_current)
     # Relative to what the solver's own errors are relative to: the current, unless that is next to nothing.
     size = np.abs(found.current - found.extrapolated_current) / np.maximum(found.discretization_error, 1e-300)
     size = np.where(size > 0, size, np.maximum(np.abs(found.current), 1e-300))

@@ -77,6 +77,7 @@ np.testing.assert_allclose(pnp.solve_batch(channel, voltages, nodes=64).current,
 """
 
 
+@pytest.mark.slow
 def test_several_devices_share_the_cases():
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=3"
     ran = subprocess.run(

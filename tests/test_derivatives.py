@@ -50,6 +50,7 @@ def test_forward_reverse_and_difference_agree(monkeypatch):
     jax.clear_caches()  # the mesh held above is compiled in
 
 
+@pytest.mark.slow
 def test_second_order_in_the_voltage():
     slope = jax.jit(jax.grad(lambda v: pnp.solve(CHANNEL, v, nodes=NODES).current))
     second = jax.hessian(lambda v: pnp.solve(CHANNEL, v, nodes=NODES).current)(40.0)

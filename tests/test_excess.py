@@ -157,7 +157,8 @@ def test_refused_with_a_reason(changes, words):
 
 NODES = 60
 STERIC, DAVIES = Steric(0.7), Davies()
-solver = pytest.mark.parametrize("excess", [STERIC, DAVIES], ids=["steric", "Davies"])
+slow = pytest.mark.slow  # the equation for the concentrations takes long to compile
+solver = pytest.mark.parametrize("excess", [STERIC, pytest.param(DAVIES, marks=slow)], ids=["steric", "Davies"])
 
 
 def solve(voltage, **changes):

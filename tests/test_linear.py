@@ -13,7 +13,7 @@ import pytest
 
 import pnp
 from pnp import ffi, linear, llvm, units
-from pnp.assembly import linearize, with_baths
+from pnp.assembly import ends, linearize, with_baths
 from pnp.linear import Couplings, eliminate, eliminate_by_reduction, eliminate_by_scan, from_arms, in_arms
 from pnp.newton import Steady
 from pnp.solution import make_levels
@@ -168,7 +168,7 @@ def bipolar_jacobian(millivolts, kick):
     interior += kick * np.random.default_rng(0).normal(size=interior.shape)
     unknowns = in_arms(with_baths(problem, interior)[..., None])
     in_lane = jax.tree.map(lambda leaf: leaf[..., None], steady).in_arms().whole()
-    return linearize(in_lane, list(unknowns[:, :-1]), list(unknowns[:, 1:]))[1]
+    return jax.jit(lambda p, u: linearize(p, *ends(u))[1])(in_lane, unknowns)
 
 
 def assembled(couplings):
