@@ -75,7 +75,8 @@ def composition(phi, mu, fixed, valence, excess: ActivityLaw) -> tuple[list, lis
 
 def _by_position(phi, mu, fixed, valence):
     """z phi + w and mu − z phi − w."""
-    energy = [jnp.minimum(z * phi + w, HIGHEST_ENERGY) for z, w in zip(valence, fixed, strict=True)]
+    whole = [z * phi + w for z, w in zip(valence, fixed, strict=True)]
+    energy = [jnp.where(e < HIGHEST_ENERGY, e, HIGHEST_ENERGY) for e in whole]
     return energy, [m - e for m, e in zip(mu, energy, strict=True)]
 
 

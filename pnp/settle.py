@@ -24,14 +24,19 @@ def settled(problem: Problem, unknowns: Arms) -> Arms:
     e^mu = e^mu_near · (1 − r) + e^mu_far · r at a node that has the share r of the resistance between it and the bath
     its arm begins in, and mu_near is what mu is counted from.
     """
-    inside, outside = (jnp.stack(mu)[:, None, None] for mu in problem.bath_mu)
-    rise = jnp.concatenate([outside - inside, inside - outside], axis=-2)
+    rise = _rise(problem)
     compiled = _compiled_for(problem, rise, unknowns)
     ways = {} if compiled is None else {"cpu": partial(_by_kernel, compiled)}
     mu = by_platform(ways, _by_arrays, problem, rise, unknowns)
     # The middle node is counted from the outside bath's mu in both arms.
-    mu = mu.at[:, -1, 0].add((inside - outside)[:, 0, 0])
+    mu = mu.at[:, -1, 0].add(-rise[:, 0, 0])
     return unknowns.at[1:, 1:].set(mu)
+
+
+def _rise(problem: Problem) -> Float[Array, "ion 1 arm lane"]:
+    """How much higher mu is in the bath that an arm leads to than in the one it comes from, kT."""
+    inside, outside = (jnp.stack(mu)[:, None, None] for mu in problem.bath_mu)
+    return jnp.concatenate([outside - inside, inside - outside], axis=-2)
 
 
 def _mean(before, beyond, inverse, rise):

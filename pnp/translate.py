@@ -201,6 +201,8 @@ _EACH: dict[str, Callable] = {
     "log": _log,
     "log1p": _log1p,
     "sqrt": _root,
+    "eq": _comparison("oeq", operator.eq),
+    "ne": _comparison("une", operator.ne),
     "lt": _comparison("olt", operator.lt),
     "le": _comparison("ole", operator.le),
     "gt": _comparison("ogt", operator.gt),

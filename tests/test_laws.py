@@ -110,3 +110,14 @@ def test_the_reference_of_mu_changes_nothing(element):
     reference = np.array([[2.0, 3.0], [-1.0, 1.5]])
     left, right = (state - [0.0, *mu] for state, mu in zip((LEFT, RIGHT), reference, strict=True))
     np.testing.assert_allclose(element_flux(left, right, reference, element, Z, IDEAL), plain, rtol=1e-13)
+
+
+def test_an_ion_that_is_nowhere_still_has_a_resistance(element):
+    """Energies of thousands of kT underflow no conductance: elimination has to divide by it."""
+    walled = eqx.tree_at(lambda e: e.excess, element, element.excess + 3000.0)
+    flux = lambda mu: element_flux(jnp.array([0.3, *mu]), RIGHT, NO_REFERENCE, walled, Z, IDEAL)
+    sensitivity = jnp.diag(jnp.stack(jax.jacfwd(flux)(jnp.asarray(LEFT[1:]))))
+    assert np.all((sensitivity > 0) & (sensitivity < 1e-200))
+    heights, factors = np.array(resistance(LEFT, RIGHT, NO_REFERENCE, walled, Z, IDEAL))
+    expected = np.exp(LEFT[1:]) - np.exp(RIGHT[1:])
+    np.testing.assert_allclose(np.exp(heights) * factors * np.array(flux(LEFT[1:])), expected, rtol=1e-11)

@@ -70,6 +70,8 @@ def test_what_is_no_number_or_out_of_range():
     [
         lambda x: jnp.where(x < 0.5, -x, x**3) - 2.0,
         lambda x: jnp.maximum(x, 0.2) / jnp.minimum(1.5, 2 + jnp.abs(x)),
+        jax.grad(lambda x: jnp.maximum(x, 0.2) * jnp.minimum(1.5, 2 - x)),
+        lambda x: (jnp.abs(x) == x) * 2.0 + (jnp.abs(x) != x),
         lambda x: jnp.concatenate([jnp.stack([x, 2 * x]), x[None] + 1])[1:2].reshape(()),
         lambda x: (x > 0) * x**-2 + jnp.where(x >= 1, 1.0, 0.0),
         jax.grad(lambda y: jnp.exp(-(y**2)) * y),

@@ -1,0 +1,124 @@
+"""Newton's step and the settled ions: compiled, on arrays, and against what they must fulfil."""
+
+import sys
+from functools import partial
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import pnp
+from pnp import ffi, llvm, settle, step
+from pnp.assembly import fluxes, residual, with_baths
+from pnp.excess import Davies, Steric
+from pnp.linear import from_arms, in_arms
+from pnp.newton import Steady
+from pnp.solution import make_levels
+from tests.conftest import make_charged
+
+NODES, MILLIVOLTS = 40, np.linspace(-300.0, 300.0, 11)
+RNG = np.random.default_rng(5)
+
+
+def problem_of(channel):
+    """In arms and lanes, with unknowns that are no solution; and the same problem of one lane from bath to bath."""
+    levels = make_levels(channel, NODES)
+    volts = MILLIVOLTS / 25.0
+    steady = Steady(
+        levels.fine.elements, jnp.asarray(channel.valence), levels.activity, jnp.asarray(volts[3]), levels.excess
+    )
+    lanes = jax.tree.map(lambda leaf: leaf[..., None], steady)._replace(voltage=jnp.asarray(volts)).in_arms().whole()
+    phi = levels.fine.start.direct[0][:, None] + levels.fine.start.shape[:, None] * volts
+    unknowns = jnp.stack([phi, *(0.3 * RNG.normal(size=(2, *phi.shape)))])
+    unknowns = unknowns.at[:, [0, -1]].set(0.0).at[0, 0].set(volts)
+    return lanes, in_arms(unknowns), steady.whole(), unknowns
+
+
+@pytest.fixture(scope="module")
+def ideal():
+    return problem_of(make_charged(barrier=3.0))
+
+
+@pytest.fixture(scope="module")
+def steric():
+    return problem_of(make_charged(excess=Steric(0.6)))
+
+
+@pytest.mark.parametrize("which", ["ideal", "steric"])
+@pytest.mark.parametrize("respond", [False, True])
+def test_the_compiled_step_is_the_step_on_arrays(which, respond, request):
+    pytest.importorskip("llvmlite")
+    problem, unknowns, *_ = request.getfixturevalue(which)
+    assert step._compiled_for(problem, unknowns, respond) is not None
+    found = [part for part in step.newton_update(problem, unknowns, respond) if part is not None]
+    expected = jax.jit(partial(step._by_arrays, respond))(problem, unknowns)
+    assert len(found) == len(expected) == 1 + respond
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9 * np.abs(other).max())
+
+
+def test_a_step_solves_the_linearised_problem(ideal):
+    problem, unknowns, alone, full = ideal
+    update, response = (from_arms(part)[..., 3] for part in step.newton_update(problem, unknowns, True))
+    interior = full[:, 1:-1, 3]
+    balance, moved = jax.jvp(lambda u: residual(alone, u), (interior,), (update,))
+    np.testing.assert_allclose(moved, -balance, atol=1e-9 * np.abs(balance).max())
+
+    def at(volts):
+        return residual(eqx.tree_at(lambda p: p.voltage, alone, volts), interior)
+
+    _, pushed = jax.jvp(at, (alone.voltage,), (jnp.ones(()),))
+    _, answered = jax.jvp(lambda u: residual(alone, u), (interior,), (response,))
+    np.testing.assert_allclose(answered, -pushed, atol=1e-9 * np.abs(pushed).max())
+
+
+def test_settled_ions_have_constant_fluxes(ideal):
+    problem, unknowns, alone, _ = ideal
+    found = settle.settled(problem, unknowns)
+    np.testing.assert_array_equal(found[0], unknowns[0])
+    through = fluxes(alone, with_baths(alone, from_arms(found)[:, 1:-1, 3]))
+    np.testing.assert_allclose(through, np.broadcast_to(through[:, :1], through.shape), rtol=1e-10)
+    assert np.all(through != 0)
+
+
+def test_compiled_and_on_arrays_ions_settle_alike(ideal):
+    pytest.importorskip("llvmlite")
+    problem, unknowns, *_ = ideal
+    found = settle.settled(problem, unknowns)
+    rise = settle._rise(problem)
+    assert settle._compiled_for(problem, rise, unknowns) is not None
+    expected = jax.jit(settle._by_arrays)(problem, rise, unknowns)
+    np.testing.assert_allclose(found[1:, 1:-1], expected[:, :-1], rtol=1e-11, atol=1e-15)
+
+
+def test_next_to_nothing_keeps_its_digits():
+    """Before a barrier of 200 kT mu falls by 1e-87 of itself, and that drives the flux."""
+    problem, unknowns, alone, _ = problem_of(make_charged(density=0.0, barrier=200.0))
+    flat = unknowns.at[0].set(0.0).at[0, 0, 0].set(problem.voltage)
+    found = settle.settled(problem, flat)
+    through = fluxes(alone, with_baths(alone, from_arms(found)[:, 1:-1, 3]))[1]
+    assert 0 < np.abs(through).max() < 1e-80
+    near = np.asarray(through)[: NODES // 8]
+    np.testing.assert_allclose(near, near[0], rtol=1e-9)
+
+
+def test_what_cannot_be_translated_is_done_on_arrays():
+    problem, unknowns, *_ = problem_of(make_charged(excess=Davies()))
+    assert step._compiled_for(problem, unknowns, False) is None
+    update, _ = step.newton_update(problem, unknowns, False)
+    assert np.all(np.isfinite(update))
+
+
+def test_without_llvmlite_all_is_done_on_arrays(ideal, monkeypatch):
+    problem, unknowns, *_ = ideal
+    expected = step.newton_update(problem, unknowns, True)
+    monkeypatch.setitem(sys.modules, "llvmlite.binding", None)  # cannot be imported
+    monkeypatch.setattr(ffi, "compiler", llvm.compiler.__wrapped__)
+    assert step._compiled_for(problem, unknowns, True) is None
+    found = step.newton_update(problem, unknowns, True)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9 * np.abs(other).max())
+    assert "pnp_" not in jax.jit(settle.settled).lower(problem, unknowns).as_text()
+    assert pnp.solve(make_charged(), 50.0, nodes=NODES).status < pnp.Status.MESH_TOO_COARSE
