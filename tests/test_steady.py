@@ -8,6 +8,7 @@ import pytest
 import pnp
 from pnp import theory, units
 from pnp.newton import Settings, Status
+from pnp.solution import assessed, make_levels, solve_levels
 from tests.conftest import make_charged
 
 V = np.array([-100.0, 0.0, 100.0])
@@ -187,6 +188,17 @@ def test_solve_raises_or_returns_nan(charged):
         assert np.all(np.isnan(values))
     slope = jax.grad(lambda v: pnp.solve(charged, v, nodes=100, settings=FEW).current)(100.0)
     assert np.isnan(slope), "a derivative of nothing must not look like a number"
+
+
+def test_without_a_coarse_solution_there_are_no_errors_and_no_extrapolation(charged):
+    levels = make_levels(charged, 100)
+    coarse, fine = solve_levels(charged, levels, jnp.asarray(100.0), Settings())
+    lost = coarse._replace(report=coarse.report._replace(status=jnp.asarray(Status.NOT_CONVERGED)))
+    solution, _ = assessed(charged, levels, jnp.asarray(100.0), lost, fine)
+    assert int(solution.status) == Status.MESH_TOO_COARSE
+    assert np.isfinite(solution.current)
+    assert np.isnan(solution.extrapolated_current)
+    assert np.isnan(solution.discretization_error)
 
 
 def test_continuation_finds_the_same_solution(charged):

@@ -1,8 +1,10 @@
-"""Channels known to be hard: all converge, and to the right answer. For random ones see scripts/stress.py."""
+"""Channels known to be hard, and random ones: all converge, and to the right answer."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
+import stress
 
 import pnp
 
@@ -37,3 +39,13 @@ def test_known_hard_channels_at_one_volt():
     assert np.all(checked.status == pnp.Status.CONVERGED_BY_CONTINUATION), checked.messages()
     np.testing.assert_allclose(found.current, checked.extrapolated_current, rtol=3e-3)
     assert np.max(checked.conservation_error) < 1e-10
+
+
+@pytest.mark.slow
+def test_random_channels():
+    """300 of scripts/stress.py, of some structures; its 10,000 are of 16."""
+    structures = [((1, -1), True), ((3, -2), False), ((1, 2, -1), True)]
+    verdicts, *_ = stress.run(300, 2, 200, structures=structures)
+    for fault in ("wrong", "unexplained NaN", "flagged: no value", "unchecked: no reference"):
+        assert not verdicts[fault].any(), (fault, np.flatnonzero(verdicts[fault]))
+    assert verdicts["converged"].mean() > 0.6  # the others' mesh is too coarse, and they say so
