@@ -7,11 +7,12 @@ back: XLA calls the compiled code as it calls its own. It keeps nothing between 
 """
 
 import ctypes
+import functools
 import hashlib
 import threading
 import warnings
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -57,6 +58,26 @@ class Law(NamedTuple):
     def __str__(self) -> str:
         constants = [np.asarray(constant).tolist() for constant in self.traced.consts]
         return f"{self.operands} {self.traced} {constants}"
+
+
+def traced_law(function: Callable, arguments: Sequence[Any], ahead: Sequence[int | None]) -> tuple[Law, Any]:
+    """What `function` does at an element, and the structure of what it returns, with shapes for numbers.
+
+    arguments: trees of arrays [*items, element, arm, lane]; `function` takes the same with [*items] alone. ahead: that
+    of each argument's operands. function: always the same object, so that it is traced once.
+    """
+    flat = [(leaf, where) for one, where in zip(arguments, ahead, strict=True) for leaf in jax.tree.leaves(one)]
+    operands = tuple(Operand.like(*pair) for pair in flat)
+    items = tuple((operand.items, operand.truth) for operand in operands)
+    traced, returned = _traced(function, jax.tree.structure(tuple(arguments)), items)
+    return Law(traced, operands), returned
+
+
+@functools.cache
+def _traced(function, structure, items):
+    shapes = [jax.ShapeDtypeStruct(shape, bool if truth else float) for shape, truth in items]
+    at_element = lambda *leaves: function(*jax.tree.unflatten(structure, leaves))
+    return jax.make_jaxpr(at_element, return_shape=True)(*shapes)
 
 
 class Part(NamedTuple):

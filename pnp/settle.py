@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from pnp.assembly import Arms, Problem, ends, in_elements, resistances
-from pnp.ffi import Block, Law, Operand, Part, call, handler, law, target
+from pnp.ffi import Block, Part, call, handler, law, target, traced_law
 from pnp.laws import resistance
 from pnp.linear import by_platform
 from pnp.translate import translate
@@ -62,35 +62,28 @@ def _by_arrays(problem: Problem, rise, unknowns: Arms):
 
 
 def _arguments(problem: Problem, rise: Float[Array, "ion 1 arm lane"], unknowns: Arms):
+    """Of the laws."""
     return in_elements(problem), unknowns, unknowns, rise
 
 
+def _resistance_law(problem, near, far, rise):
+    heights, factors = problem.apply(resistance, list(near), list(far))
+    return [*heights, *factors]
+
+
+def _rise_law(problem, near, far, rise):
+    return list(rise)
+
+
 def _compiled_for(problem: Problem, rise, unknowns: Arms) -> str | None:
-    leaves, structure = jax.tree.flatten(_arguments(problem, rise, unknowns))
-    operands = tuple(map(Operand.like, leaves, [*[None] * (len(leaves) - 3), 0, 1, None]))
-    ions = unknowns.shape[0] - 1
-    traced = _traced(structure, tuple((one.items, one.truth) for one in operands))
-    laws = [Law(one, operands) for one in traced]
+    ions, arguments = len(rise), _arguments(problem, rise, unknowns)
+    laws = [traced_law(one, arguments, (None, 0, 1, None))[0] for one in (_resistance_law, _rise_law)]
     write = lambda wide: [
         *(law(name, wide, of) for name, of in zip(("resistance", "rise"), laws, strict=True)),
         _block(ions, wide),
-        handler(wide, len(operands), 1),
+        handler(wide, len(laws[0].operands), 1),
     ]
     return target("settle", " ".join(map(str, laws)), unknowns.shape[-1], write)
-
-
-@functools.cache
-def _traced(structure, items):
-    """Two laws as JAX traces them: resistances, as heights and factors; and how much higher mu is in the far bath."""
-    shapes = [jax.ShapeDtypeStruct(shape, bool if truth else float) for shape, truth in items]
-
-    def resistance_law(*leaves):
-        problem, near, far, _ = jax.tree.unflatten(structure, leaves)
-        heights, factors = problem.apply(resistance, list(near), list(far))
-        return [*heights, *factors]
-
-    rise_law = lambda *leaves: list(jax.tree.unflatten(structure, leaves)[-1])
-    return tuple(jax.make_jaxpr(one)(*shapes) for one in (resistance_law, rise_law))
 
 
 def _by_kernel(name: str, problem: Problem, rise, unknowns: Arms):

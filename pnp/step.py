@@ -1,6 +1,7 @@
 """One step of Newton's method: the laws linearised at the present states, and the linear system eliminated."""
 
 import functools
+from collections.abc import Sequence
 
 import equinox as eqx
 import jax
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool
 
 from pnp.assembly import Arms, Problem, ends, in_elements, linearize
-from pnp.ffi import Law, Operand
+from pnp.ffi import traced_law
 from pnp.kernel import Stamps, eliminated, elimination
 from pnp.laws import element_balance
 from pnp.linear import Couplings, by_platform, eliminate
@@ -29,9 +30,10 @@ def newton_update(problem: Problem, unknowns: Arms, respond: bool) -> tuple[Arms
     return update, response[0] if response else None
 
 
-def _stamps(problem: Problem, near: list, far: list, at_inside: Bool[Array, "*place"], respond: bool) -> Stamps:
+def _stamps(problem: Problem, near: Sequence, far: Sequence, at_inside: Bool[Array, "*place"], respond: bool) -> Stamps:
     """All that elimination has to know of the elements; `at_inside` is true of the one whose near end is the inside
     bath, where phi is the voltage."""
+    near, far = list(near), list(far)
     balance, couplings = linearize(problem, near, far)
     columns = [balance]
     if respond:
@@ -66,32 +68,19 @@ def _by_arrays(respond: bool, problem: Problem, unknowns: Arms) -> list[Arms]:
 
 def _compiled_for(problem: Problem, unknowns: Arms, respond: bool) -> tuple[str, Stamps] | None:
     """XLA's name of the compiled step, if there is one, and what its stamps look like."""
-    leaves, structure = jax.tree.flatten(_arguments(problem, unknowns))
-    ahead = [*[None] * (len(leaves) - 3), 0, 1, None]
-    operands = tuple(map(Operand.like, leaves, ahead))
-    traced, pattern = _traced(structure, tuple((one.items, one.truth) for one in operands), respond)
-    name = elimination(pattern, unknowns.shape[-1], Law(traced, operands))
-    return None if name is None else (name, pattern)
+    law, stamps = traced_law(_LAWS[respond], _arguments(problem, unknowns), (None, 0, 1, None))
+    name = elimination(stamps.pattern(), unknowns.shape[-1], law)
+    return None if name is None else (name, stamps.pattern())
 
 
 def _by_kernel(name: str, pattern: Stamps, problem: Problem, unknowns: Arms) -> list[Arms]:
     _, nodes, _, lanes = unknowns.shape
-    operands = jax.tree.leaves(_arguments(problem, unknowns))
-    return eliminated(name, pattern, nodes - 1, lanes, operands)
+    return eliminated(name, pattern, nodes - 1, lanes, jax.tree.leaves(_arguments(problem, unknowns)))
 
 
 def _arguments(problem: Problem, unknowns: Arms):
+    """Of `_stamps`."""
     return in_elements(problem), unknowns, unknowns, _at_inside(unknowns)
 
 
-@functools.cache
-def _traced(structure, items, respond: bool):
-    """`_stamps` of one element as JAX traces it, and what they look like."""
-    shapes = [jax.ShapeDtypeStruct(shape, bool if truth else float) for shape, truth in items]
-
-    def law(*leaves):
-        problem, near, far, at_inside = jax.tree.unflatten(structure, leaves)
-        return _stamps(problem, list(near), list(far), at_inside, respond)
-
-    traced, stamps = jax.make_jaxpr(law, return_shape=True)(*shapes)
-    return traced, stamps.pattern()
+_LAWS = tuple(functools.partial(_stamps, respond=respond) for respond in (False, True))
