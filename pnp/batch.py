@@ -17,6 +17,9 @@ from pnp.mesh import DEFAULT_NODES
 from pnp.newton import Settings
 from pnp.solution import LANES, Currents, check_arguments, currents, make_levels
 
+FEW_LANES = 8
+"""The same on a processor for continuations, of which one may take a hundred times as long as its neighbour."""
+
 GPU_LANES = 8192
 """Cases side by side on a GPU, which has that many threads and more."""
 
@@ -39,7 +42,8 @@ def solve_batch(
     progress: called with the number of cases done since it was called last.
 
     The cases go through in parts, each with its own Newton loop, first in a hurry; those that need more steps than
-    most, or a continuation, are then solved together. All arrays of the result are NumPy's, [case] (see `Currents`).
+    most are then solved together, and at last the few that need a continuation. All arrays of the result are NumPy's,
+    [case] (see `Currents`).
 
     Raises TypeError, ValueError for bad arguments; what is wrong with a channel shows in its status.
     """
@@ -59,31 +63,35 @@ def solve_batch(
     voltages = np.broadcast_to(np.asarray(voltages, float), count)
     channels = jax.tree.map(np.asarray, channels) if many else place(channels, False)
 
-    def part(cases: np.ndarray, how: Settings) -> Currents:
+    def part(cases: np.ndarray, how: Settings, size: int) -> Currents:
         """The cases named, on all devices; the last one again and again if they are too few."""
-        here = np.concatenate([cases, np.repeat(cases[-1:], lanes * len(devices) - cases.size)])
+        here = np.concatenate([cases, np.repeat(cases[-1:], size - cases.size)])
         chosen = place(jax.tree.map(lambda numbers: numbers[here], channels), True) if many else channels
         result = _solve_part(chosen, place(voltages[here], True), nodes, how, mesh, many)
         return jax.tree.map(lambda value: np.asarray(value)[: cases.size], result)
 
-    def solved(cases: np.ndarray, how: Settings, report: Callable[[Currents], None]) -> Currents:
+    def solved(cases: np.ndarray, how: Settings, lanes: int, report: Callable[[Currents], None]) -> Currents:
         # Parts are independent programs, so that as many threads as cores keep a processor busy.
         workers = max(1, (os.cpu_count() or 1) // len(devices)) if on_processor else 2
-        parts = np.split(cases, np.arange(lanes * len(devices), cases.size, lanes * len(devices)))
+        size = lanes * len(devices)
+        parts = np.split(cases, np.arange(size, cases.size, size))
         results = []
         with ThreadPoolExecutor(workers) as pool:
-            first = part(parts[0], how)  # which compiles it for all of them
-            for result in chain([first], pool.map(lambda p: part(p, how), parts[1:])):
+            first = part(parts[0], how, size)  # which compiles it for all of them
+            for result in chain([first], pool.map(lambda p: part(p, how, size), parts[1:])):
                 report(result)
                 results.append(result)
         return jax.tree.map(lambda *values: np.concatenate(values), *results)
 
     settings, progress = settings or Settings(), progress or (lambda done: None)
-    result = solved(np.arange(count[0]), settings.hasty(), lambda part: progress(int(np.sum(_whole(part)))))
-    late = np.flatnonzero(~_whole(result))
-    if late.size:
-        slow = solved(late, settings, lambda part: progress(part.status.size))
-        result = jax.tree.map(partial(_with_entries, late), result, slow)
+    succeeded = lambda part: progress(int(np.sum(_whole(part))))
+    result = solved(np.arange(count[0]), settings.hasty(), lanes, succeeded)
+    few = min(lanes, FEW_LANES) if on_processor else lanes
+    last = lambda part: progress(part.status.size)
+    for how, wide, report in ((settings.without_continuation(), lanes, succeeded), (settings, few, last)):
+        late = np.flatnonzero(~_whole(result))
+        if late.size:
+            result = jax.tree.map(partial(_with_entries, late), result, solved(late, how, wide, report))
     return result
 
 

@@ -40,7 +40,7 @@ class Branch(eqx.Module):
     ion_current: Float[np.ndarray, "point ion"]
     """pA."""
     status: Int[np.ndarray, " point"]
-    """CONVERGED, or MESH_TOO_COARSE where three times the discretisation error is above 1 %, three times that of the
+    """CONVERGED, or MESH_TOO_COARSE where five times the discretisation error is above 1 %, five times that of the
     voltage above 1 % of kT/e, or the coarser mesh has no branch there."""
     conservation_error: Float[np.ndarray, " point"]
     """As that of `Solution`."""

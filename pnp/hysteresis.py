@@ -42,7 +42,7 @@ class Sweep(eqx.Module):
     """|I_up − I_down| relative to the greater of the two (or to 0.1 % of what kT/e drives through the pore, where both
     are smaller); NaN where one is missing."""
     several: Bool[np.ndarray, " voltage"]
-    """Where there are several steady states: the difference is above 1e-6 and above three times the sum of what both
+    """Where there are several steady states: the difference is above 1e-6 and above five times the sum of what both
     currents say of their errors (conservation and discretisation). The status of both is then MULTIPLE_SOLUTIONS,
     whatever else there was to say. False proves nothing: both sweeps may have followed the same branch."""
     channel: Channel

@@ -99,8 +99,12 @@ class Settings(eqx.Module):
 
     def hasty(self) -> "Settings":
         """These, for cases that are in no way hard: given up after 20 steps, without a continuation."""
-        limits = lambda s: (s.attempt_iterations, s.smallest_stride)
-        return eqx.tree_at(limits, self, (jnp.minimum(20.0, self.attempt_iterations), jnp.asarray(jnp.inf)))
+        quick = jnp.minimum(20.0, self.attempt_iterations)
+        return eqx.tree_at(lambda s: s.attempt_iterations, self.without_continuation(), quick)
+
+    def without_continuation(self) -> "Settings":
+        """These, but a target that is not reached at once is given up."""
+        return eqx.tree_at(lambda s: s.smallest_stride, self, jnp.asarray(jnp.inf))
 
     def rough(self) -> "Settings":
         """These, with the rough tolerance everywhere."""

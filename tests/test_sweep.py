@@ -163,7 +163,7 @@ def test_points_of_a_branch_carry_their_errors(branch):
     assert np.max(branch.conservation_error) < 1e-9
     assert np.isfinite(branch.discretization_error).all()
     np.testing.assert_allclose(branch.ion_current.sum(1), branch.current, rtol=1e-12, atol=1e-15)
-    coarse = (branch.discretization_error > 0.01 / 3) | (branch.voltage_error > 0.01 / 3 * 25.69)
+    coarse = (branch.discretization_error > 0.01 / 5) | (branch.voltage_error > 0.01 / 5 * 25.69)
     np.testing.assert_array_equal(branch.status == Status.MESH_TOO_COARSE, coarse)
 
 
