@@ -47,8 +47,7 @@ def plot_iv(iv: IVCurve, ax: Axes | None = None) -> Axes:
         lost = voltage[np.asarray(iv.status) == Status.NOT_CONVERGED]
         if lost.size:
             ax.plot(lost, np.zeros_like(lost), "x", color="crimson", ms=6, label="not converged", zorder=4)
-        ax.legend(loc="upper left", fontsize=9, handlelength=2.2)
-        ax.set_title(iv.channel.name, fontsize=11, loc="left", pad=14)
+        _titled(ax, iv.channel.name)
     return ax
 
 
@@ -72,8 +71,7 @@ def plot_sweep(sweep: Sweep, ax: Axes | None = None, branch: Branch | None = Non
         lost = sweep.voltage[~sweep.converged]
         if lost.size:
             ax.plot(lost, np.zeros_like(lost), "x", color="crimson", ms=6, label="not converged", zorder=4)
-        ax.legend(loc="upper left", fontsize=9, handlelength=2.2)
-        ax.set_title(sweep.channel.name, fontsize=11, loc="left", pad=14)
+        _titled(ax, sweep.channel.name)
     return ax
 
 
@@ -210,7 +208,22 @@ def _axes_through_origin(ax):
         textcoords="offset points", ha="right", va="top",
     )  # fmt: skip
     ax.set_ylabel("current (pA)", loc="top", rotation=0, labelpad=2)
-    ax.yaxis.set_label_coords(0.5, 1.02)
+    ax.yaxis.set_label_coords(_axis_at(ax), 1.02)
+
+
+def _axis_at(ax: Axes) -> float:
+    """Where the current's axis is, from 0 at the left to 1."""
+    low, high = ax.get_xlim()
+    return min(max((0.0 - low) / (high - low), 0.0), 1.0)
+
+
+def _titled(ax: Axes, title: str) -> None:
+    """Title and legend at the upper left, where I–V curves leave room; clear of the axis and its label if they are
+    there."""
+    crowded = _axis_at(ax) < 0.3
+    left = _axis_at(ax) if crowded else 0.0
+    ax.legend(loc="upper left", bbox_to_anchor=(left + 0.02, 1.0), fontsize=9, handlelength=2.2)
+    ax.set_title(title, fontsize=11, loc="left", pad=28 if crowded else 14)
     ax.yaxis.label.set_horizontalalignment("center")
 
 
