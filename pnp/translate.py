@@ -48,6 +48,8 @@ def _run(jaxpr, consts, arguments):
             results = _run(inner.jaxpr, inner.consts, operands)
         elif name in _EACH:
             results = [_each(_EACH[name], *operands)]
+        elif name == "unstack":  # the only one with several results
+            results = [np.asarray(one, object) for one in np.moveaxis(operands[0], equation.params["axis"], 0)]
         elif name in _SHAPED:
             results = [_SHAPED[name](equation.params, *operands)]
         else:
