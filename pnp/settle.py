@@ -1,7 +1,6 @@
 """Ions settled in a given potential: in one dimension their steady state is a sum of resistances."""
 
-import functools
-from functools import partial
+from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
@@ -93,13 +92,12 @@ def _by_kernel(name: str, problem: Problem, rise, unknowns: Arms):
     return mu
 
 
-@functools.cache
+@cache
 def _pieces():
-    """What is done with resistances, as JAX traces it."""
+    """What is done with resistances besides adding them up, as JAX traces it."""
     scalar = jax.ShapeDtypeStruct((), float)
     weighed = lambda height, factor, highest: jnp.exp(height - highest) * factor
-    add, higher, inverse = (lambda a, b: a + b), jnp.maximum, (lambda a: 1 / a)
-    counts = {weighed: 3, add: 2, higher: 2, inverse: 1, _mean: 4}
+    counts = {weighed: 3, jnp.maximum: 2, _mean: 4}
     return [jax.make_jaxpr(one)(*[scalar] * count) for one, count in counts.items()]
 
 
@@ -113,7 +111,7 @@ def _block(ions: int, wide: int) -> Part:
         (result,) = translate(traced, [np.array(value, object) for value in values])
         return result.item()
 
-    weighed, add, higher, inverse, mean = (partial(do, traced) for traced in _pieces())
+    weighed, higher, mean = (partial(do, traced) for traced in _pieces())
 
     def slots(element, arm):
         """Heights, later what is beyond the node; factors, later resistances."""
@@ -142,9 +140,9 @@ def _block(ions: int, wide: int) -> Part:
                 one, beyond = weighed(load(height), load(factor), load(top)), load(total)
                 store(one, factor)
                 store(beyond, height)
-                store(add(beyond, one), total)
+                store(beyond + one, total)
 
-    inverses = [inverse(add(load(a), load(b))) for a, b in zip(*totals, strict=True)]
+    inverses = [1.0 / (load(a) + load(b)) for a, b in zip(*totals, strict=True)]
     for arm in arms:
         for place in sums:
             store(block.number(0.0), place)
@@ -152,8 +150,8 @@ def _block(ions: int, wide: int) -> Part:
             beyond, own = slots(element, arm)
             rises, written = rise_at(element, arm), block.result(0, ions, element, arm)
             for k in range(ions):
-                before = add(load(sums[k]), load(own[k]))
+                before = load(sums[k]) + load(own[k])
                 store(before, sums[k])
-                further = add(load(beyond[k]), load(totals[1 - arm][k]))
+                further = load(beyond[k]) + load(totals[1 - arm][k])
                 store(mean(before, further, inverses[k], rises[k]), written[k])
     return block.function()

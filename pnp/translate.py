@@ -72,7 +72,7 @@ def _each(function: Callable, *operands) -> np.ndarray:
 def _multiplied(a, b):
     if isinstance(a, Lanes) != isinstance(b, Lanes):
         number, register = (b, a) if isinstance(a, Lanes) else (a, b)
-        # Derivatives are full of them; an infinity times zero would be NaN in JAX, and NaN here later on.
+        # Derivatives are full of them. (An infinity times the number zero, NaN in JAX, is zero here.)
         if number in (0.0, 1.0):
             return 0.0 if number == 0.0 else register
     return a * b
