@@ -82,6 +82,29 @@ def pass_node(inflow: tuple[Matrix, Matrix], element: tuple[Matrix, Matrix, Matr
     return onward, (w, minus(z, own))
 
 
+def pass_node_transposed(inflow: tuple[Matrix, Matrix], element: tuple[Matrix, Matrix, Matrix]) -> tuple[tuple, tuple]:
+    """`pass_node` in the elimination that, on the way back, is turned round: transposed as a map from s to x.
+
+    Now s is what x of the transposed problem is balanced against, F has to be nothing, and
+
+        W = −(F_near P)ᵀ,  z = Pᵀ s,   Y ← −Y P F_far,  s ← −(P F_far)ᵀ s
+
+    It is no less accurate for it, as the elimination of the transposed matrix would be.
+    """
+    admittance, source = inflow
+    near, far, _ = element
+    unit = [[1.0 if i == j else None for j in range(len(near))] for i in range(len(near))]
+    (inverse,) = solve(plus(near, admittance), unit)
+    w = product(inverse, far)
+    onward = negative(product(admittance, w)), negative(product(transpose(w), source))
+    return onward, (negative(transpose(product(near, inverse))), product(transpose(inverse), source))
+
+
+def transpose(a: Matrix) -> Matrix:
+    """aᵀ."""
+    return list(zip(*a, strict=True))
+
+
 def _dot(row, column):
     terms = [a * b for a, b in zip(row, column, strict=True) if a is not None and b is not None]
     return sum(terms[1:], terms[0]) if terms else None

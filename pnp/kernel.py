@@ -10,7 +10,18 @@ from typing import Any, NamedTuple
 
 from jaxtyping import Array
 
-from pnp.blocks import Matrix, filled, minus, negative, pass_node, plus, product, solve
+from pnp.blocks import (
+    Matrix,
+    filled,
+    minus,
+    negative,
+    pass_node,
+    pass_node_transposed,
+    plus,
+    product,
+    solve,
+    transpose,
+)
 from pnp.ffi import Block, Law, Part, call, handler, law, target
 
 
@@ -48,21 +59,21 @@ class Stamps(NamedTuple):
         return Stamps(*(tuple(tuple(entry is not None for entry in row) for row in rows) for rows in self))
 
 
-def elimination(pattern: Stamps, lanes: int, of: Law | None = None) -> str | None:
+def elimination(pattern: Stamps, lanes: int, of: Law | None = None, transposed: bool = False) -> str | None:
     """XLA's name of the elimination for these stamps and number of lanes, if there is one (see `ffi.target`).
 
     Without a law its operands are the stamps that are not always zero, [element, arm, lane]; with one, which gives
-    them in their order, the law's.
+    them in their order, the law's. transposed: see `linear.eliminate`.
     """
     number = len(_entries(pattern))
 
     def write(wide: int) -> list[Part]:
         if of is None:
-            return [_block(pattern, wide, False), handler(wide, number, pattern.columns)]
-        programs = [law("stamps", wide, of), _block(pattern, wide, True)]
+            return [_block(pattern, wide, False, transposed), handler(wide, number, pattern.columns)]
+        programs = [law("stamps", wide, of), _block(pattern, wide, True, transposed)]
         return [*programs, handler(wide, len(of.operands), pattern.columns)]
 
-    return target("eliminate", f"{pattern} {of}", lanes, write)
+    return target("eliminate", f"{pattern} {of} {transposed}", lanes, write)
 
 
 def eliminated(name: str, pattern: Stamps, elements: int, lanes: int, operands: Sequence[Array]) -> list[Array]:
@@ -90,7 +101,7 @@ def _arranged(pattern: Stamps, entries: Sequence) -> Stamps:
     return Stamps(*([[next(following) if there else None for there in row] for row in rows] for rows in pattern))
 
 
-def _block(pattern: Stamps, wide: int, with_law: bool) -> Part:
+def _block(pattern: Stamps, wide: int, with_law: bool, transposed: bool) -> Part:
     """The elimination for a block of lanes: `linear.eliminate_by_scan`, which see."""
     m, c = pattern.unknowns, pattern.columns
     block, arms, number = Block(wide, c), range(2), len(_entries(pattern))
@@ -120,6 +131,7 @@ def _block(pattern: Stamps, wide: int, with_law: bool) -> Part:
         """Where x is, [row][column]."""
         return list(zip(*(block.result(column, m, node, arm) for column in range(c)), strict=True))
 
+    passed, turned = (pass_node_transposed, transpose) if transposed else (pass_node, lambda matrix: matrix)
     with_half = lambda inflow, held, load: (minus(inflow[0], held), plus(inflow[1], load))
     for arm in arms:
         here = element("0", arm)
@@ -130,11 +142,12 @@ def _block(pattern: Stamps, wide: int, with_law: bool) -> Part:
         for arm in arms:
             here = element(after, arm)
             inflow = with_half(kept("%last", arm), here.held_near, here.load_near)
-            inflow, swept = pass_node(inflow, (here.near, here.far, here.through))
+            inflow, swept = passed(inflow, (here.near, here.far, here.through))
             keep("%last", arm, with_half(inflow, here.held_far, here.load_far))
             keep(node, arm, swept)
 
-    (middle,) = solve(*(plus(*parts) for parts in zip(*(kept("%last", arm) for arm in arms), strict=True)))
+    admittance, source = (plus(*parts) for parts in zip(*(kept("%last", arm) for arm in arms), strict=True))
+    (middle,) = solve(turned(admittance), source)
     for arm in arms:
         _each(block.store, middle, answers("%last", arm))
 

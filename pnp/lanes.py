@@ -15,6 +15,12 @@ from jax.extend.core import Primitive
 from jax.interpreters import batching, mlir
 
 
+def lanes_of(arguments: Any) -> int:
+    """How many cases there are in arrays [..., lane], of which some may have one lane that stands for all."""
+    (lanes,) = jnp.broadcast_shapes(*(leaf.shape[-1:] for leaf in jax.tree.leaves(arguments)))
+    return lanes
+
+
 def over_lanes(native: Callable, shaped: Callable | None = None) -> Callable:
     """`native` for one case, whose `vmap` calls `native` once with all cases as lanes.
 

@@ -25,7 +25,7 @@ from jax.extend.backend import backends
 from jaxtyping import Array, Float
 
 from pnp import kernel
-from pnp.blocks import filled, minus, negative, pass_node, plus, product, solve
+from pnp.blocks import filled, minus, negative, pass_node, pass_node_transposed, plus, product, solve, transpose
 
 Rows = list[list[Float[Array, "element arm lane"] | None]]
 
@@ -51,21 +51,22 @@ def from_arms(arms: Float[Array, "... half arm lane"]) -> Float[Array, "... alon
     return jnp.concatenate([arms[..., 0, :], arms[..., -2::-1, 1, :]], axis=-2)
 
 
-def eliminate(couplings: Couplings, through: Rows, held: Rows) -> Rows:
+def eliminate(couplings: Couplings, through: Rows, held: Rows, transposed: bool = False) -> Rows:
     """x that balances every node: what flows out of it equals what it holds, both to first order in x.
 
     through: [row][column] of [element, arm, lane], what passes through the elements at x = 0. held: of [node, arm,
     lane], what the nodes 1, 2, … of each arm hold at x = 0; the last is the middle node, which holds the sum of what
     both arms say. Any number of columns. x: alike, zero at the two ends of the chain, with the middle in both arms.
+    transposed: x = Aᵀ held if x = A held otherwise, where nothing passes through at x = 0.
 
     One node after the other on CPUs, by compiled code (`pnp.kernel`) where there is a compiler and else by
     `eliminate_by_scan`; on GPUs, which would wait for each node, in a few steps by `eliminate_by_reduction`.
     """
-    ways: dict[str, Callable] = dict.fromkeys(("cuda", "rocm"), eliminate_by_reduction)
-    target = _compiled_for(couplings, through, held)
+    ways: dict[str, Callable] = {} if transposed else dict.fromkeys(("cuda", "rocm"), eliminate_by_reduction)
+    target = _compiled_for(couplings, through, held, transposed)
     if target is not None:
         ways["cpu"] = partial(_eliminate_compiled, target)
-    return by_platform(ways, eliminate_by_scan, couplings, through, held)
+    return by_platform(ways, partial(eliminate_by_scan, transposed=transposed), couplings, through, held)
 
 
 def by_platform(ways: Mapping[str, Callable], default: Callable, *arguments):
@@ -81,12 +82,13 @@ def _stamps(couplings: Couplings, through: Rows, held: Rows) -> kernel.Stamps:
     return kernel.Stamps(*couplings, through, [[None] * len(row) for row in held], held)
 
 
-def _compiled_for(couplings: Couplings, through: Rows, held: Rows) -> str | None:
+def _compiled_for(couplings: Couplings, through: Rows, held: Rows, transposed: bool) -> str | None:
     """XLA's name of the compiled elimination, if there is one."""
     entries = jax.tree.leaves((couplings, through, held))
     if any(entry.dtype != jnp.float64 or entry.shape != entries[0].shape for entry in entries):
         return None
-    return kernel.elimination(_stamps(couplings, through, held).pattern(), entries[0].shape[-1])
+    pattern = _stamps(couplings, through, held).pattern()
+    return kernel.elimination(pattern, entries[0].shape[-1], transposed=transposed)
 
 
 def _eliminate_compiled(target: str, couplings: Couplings, through: Rows, held: Rows) -> Rows:
@@ -97,8 +99,9 @@ def _eliminate_compiled(target: str, couplings: Couplings, through: Rows, held: 
     return [list(row) for row in zip(*columns, strict=True)]
 
 
-def eliminate_by_scan(couplings: Couplings, through: Rows, held: Rows) -> Rows:
+def eliminate_by_scan(couplings: Couplings, through: Rows, held: Rows, transposed: bool = False) -> Rows:
     """`eliminate` node by node, by `lax.scan`: `blocks.pass_node` down both arms, and x = z − W x_next up again."""
+    passed, turned = (pass_node_transposed, transpose) if transposed else (pass_node, lambda matrix: matrix)
     entries = jax.tree.leaves((couplings, held))
     last, *place = jnp.broadcast_shapes(*(entry.shape for entry in entries))
     zero, last = jnp.zeros(place), last - 1
@@ -115,7 +118,7 @@ def eliminate_by_scan(couplings: Couplings, through: Rows, held: Rows) -> Rows:
         near, far, here, flux = at(
             node + 1, (couplings.through_near, couplings.through_far, couplings.held_near, through)
         )
-        inflow, (w, z) = pass_node((minus(inflow[0], here), inflow[1]), (near, far, flux))
+        inflow, (w, z) = passed((minus(inflow[0], here), inflow[1]), (near, far, flux))
         return tuple(map(full, inflow)), (full(w), full(z))
 
     def up(x, node):
@@ -126,7 +129,8 @@ def eliminate_by_scan(couplings: Couplings, through: Rows, held: Rows) -> Rows:
     first = tuple(map(full, (negative(at(0, couplings.through_far)), at(0, through))))
     inflow, swept = jax.lax.scan(down, first, jnp.arange(last))
     summed = lambda rows: jax.tree.map(lambda entry: jnp.broadcast_to(entry.sum(0), entry.shape), rows)
-    (middle,) = solve(*map(summed, loaded(inflow, *at(last, (couplings.held_far, held)))))
+    admittance, source = map(summed, loaded(inflow, *at(last, (couplings.held_far, held))))
+    (middle,) = solve(turned(admittance), source)
     _, x = jax.lax.scan(up, middle, swept, reverse=True)
     return jax.tree.map(lambda arm, centre: jnp.concatenate([arm, centre[None]]), x, middle)
 

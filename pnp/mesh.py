@@ -18,7 +18,7 @@ from pnp.laws import Element
 DEFAULT_NODES = 400
 """Elements of the fine mesh unless told otherwise: currents to some 1e-4 for the ready-made pores."""
 
-_SAMPLES = 64  # quarter of the points per stretch at which the density of nodes is measured
+_SAMPLES = 32  # quarter of the points per stretch at which the density of nodes is measured
 _LAYER = 0.25  # finest element at a breakpoint, in local Debye lengths …
 _GROWTH = 0.35  # … and how much of the distance from it an element may span
 _PORE = 100  # elements a featureless pore gets before the total is scaled to `nodes`
@@ -142,27 +142,29 @@ def _density(channel: Channel, x: Float[Array, "stretch sample"]) -> Float[Array
     x = x.at[:, 0].add(inset).at[:, -1].add(-inset)
     area, permittivity = channel.area(x), channel.permittivity(x)
     fixed = jnp.abs(channel.line_charge(x)) * units.MILLIMOLAR_PER_CHARGE_DENSITY / area
-    screening = (channel.bath_concentration * channel.valence**2).sum(1).mean() + fixed
+    bath = (channel.bath_concentration * channel.valence**2).sum(1)
+    screening = bath.mean() + fixed
     scale = units.permittivity_scale(channel.temperature)
     layer = jnp.sqrt(scale * permittivity / screening)
-    # Each breakpoint has the thinner of the layers on its two sides; one longer than the pore, or at
-    # the far end of a reservoir where nothing happens, needs no refinement of its own.
+    # Each breakpoint has the thinner of the layers on its two sides, if that is not longer than the pore. At the far
+    # end of a reservoir is none, but what comes from the other bath falls to the concentration of this one there, for
+    # a dilute one over as small a part of the way, and with it the resistance.
     length = channel.pore.end - channel.pore.start
     width = jnp.full(x.shape[0] + 1, length).at[:-1].min(layer[:, 0]).at[1:].min(layer[:, -1])
-    for end, reservoir, stretch in ((0, channel.reservoirs[0], 0), (-1, channel.reservoirs[1], -1)):
-        if reservoir.kind != "none":
-            width = width.at[end].set(x[stretch, -1] - x[stretch, 0])
+    for end, reservoir in ((0, channel.reservoirs[0]), (-1, channel.reservoirs[1])):
+        share = jnp.minimum(1.0, bath[end] / bath[-1 - end])
+        own = width[end] if reservoir.kind == "none" else x[end, -1] - x[end, 0]
+        width = width.at[end].set(jnp.minimum(own, share * jnp.maximum(length, x[end, -1] - x[end, 0])))
     position = jnp.concatenate([x[:, 0], x[-1:, -1]])
     features = jnp.concatenate([jnp.stack([position, width], 1), channel.scales()])
-    distance = jnp.abs(x[..., None] - features[:, 0])
-    near = 1 / (_LAYER * features[:, 1] + _GROWTH * distance)
+    narrower = lambda h, feature: (jnp.minimum(h, _LAYER * feature[1] + _GROWTH * jnp.abs(x - feature[0])), None)
+    near, _ = jax.lax.scan(narrower, jnp.full(x.shape, jnp.inf), features)
     in_pore = (x > channel.pore.start) & (x < channel.pore.end)
-    logarithms = jnp.log(jnp.stack([area, permittivity, screening]))
     step = jnp.maximum(jnp.diff(x, axis=1), 1e-300)  # a stretch may be empty
-    slopes = jnp.abs(jnp.diff(logarithms, axis=2)).sum(0) / step
+    slopes = sum(jnp.abs(jnp.diff(jnp.log(f), axis=1)) for f in (area, permittivity, screening)) / step
     # The mean of both sides, so that a pore turned round has its mesh turned round.
-    steepness = (jnp.pad(slopes, ((0, 0), (1, 0)), mode="edge") + jnp.pad(slopes, ((0, 0), (0, 1)), mode="edge")) / 2
-    return near.max(-1) + jnp.where(in_pore, _PORE / length + _SHAPE * steepness, 0.0)
+    steepness = jnp.concatenate([slopes[:, :1], (slopes[:, 1:] + slopes[:, :-1]) / 2, slopes[:, -1:]], axis=1)
+    return 1 / near + jnp.where(in_pore, _PORE / length + _SHAPE * steepness, 0.0)
 
 
 def _integral(density, x):

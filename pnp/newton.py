@@ -16,13 +16,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from pnp.assembly import Problem, elements_in_arms, ends, linearize, residual, with_baths
+from pnp.assembly import Problem, elements_in_arms, residual, with_baths
 from pnp.excess import ActivityLaw
-from pnp.lanes import over_lanes
+from pnp.lanes import lanes_of, over_lanes
 from pnp.laws import Element
-from pnp.linear import eliminate, eliminate_by_scan, from_arms, in_arms
+from pnp.linear import from_arms, in_arms
 from pnp.settle import settled
-from pnp.step import newton_update
+from pnp.step import linear_solution, newton_update
 
 
 class Status(enum.IntEnum):
@@ -264,19 +264,9 @@ def _root_jvp(primals, tangents):
 
 def _solved(steady: Steady, interior, rhs, transposed):
     """x with J x = rhs at the nodes between the baths, J the residual's Jacobian there or its transpose."""
-    problem = steady.in_arms().whole()
     unknowns = in_arms(with_baths(steady.whole(), interior))
-    _, couplings = jax.lax.optimization_barrier(linearize(problem, *ends(unknowns)))
-
-    def solved(rhs, eliminate=eliminate):
-        shared = in_arms(rhs).at[..., -1, 1, :].set(0.0)  # the arms' parts of the middle node are summed
-        columns = [[row] for row in shared]
-        return from_arms(jnp.stack([row[0] for row in eliminate(couplings, [[None]] * len(columns), columns)]))
-
-    # The elimination itself transposed: that of the transposed matrix would be less accurate, see `linear`.
-    if transposed:
-        return jax.vjp(partial(solved, eliminate=eliminate_by_scan), jnp.zeros_like(rhs))[1](rhs)[0]
-    return solved(rhs)
+    shared = in_arms(rhs).at[..., -1, 1, :].set(0.0)  # the arms' parts of the middle node are summed
+    return from_arms(linear_solution(steady.in_arms().whole(), unknowns, shared, transposed))
 
 
 def _stepped_once(steady: Steady, unknowns):
@@ -285,7 +275,7 @@ def _stepped_once(steady: Steady, unknowns):
 
 def _newton(steady: Steady, frozen, settings: Settings, respond: bool):
     start, guess = frozen
-    lanes = _lanes((steady, frozen, settings))
+    lanes = (lanes_of((steady, frozen, settings)),)
     fill = lambda value, dtype=float: jnp.full(lanes, value, dtype)
     steady = steady.in_arms()
     start, guess = jax.tree.map(in_arms, (start, guess))
@@ -420,20 +410,16 @@ def _relative(absolute, problem: Problem):
     return jnp.concatenate([baths[:, None], inner], axis=1)
 
 
-def _lanes(arguments) -> tuple[int, ...]:
-    return jnp.broadcast_shapes(*(leaf.shape[-1:] for leaf in jax.tree.leaves(arguments)))
-
-
 def _newton_shapes(steady: Steady, frozen, settings: Settings, respond: bool):
     """Those of what `_newton` returns."""
-    lanes, (unknowns, nodes, _) = _lanes((steady, frozen, settings)), frozen[0].direct.shape
-    shaped: Any = lambda kind, *shape: jax.ShapeDtypeStruct((*shape, *lanes), kind)
+    lanes, (unknowns, nodes, _) = lanes_of((steady, frozen, settings)), frozen[0].direct.shape
+    shaped: Any = lambda kind, *shape: jax.ShapeDtypeStruct((*shape, lanes), kind)
     interior = shaped(float, unknowns, nodes - 2)
     return interior, Report(shaped(int), shaped(int), interior if respond else None, shaped(int, 2))
 
 
 def _solved_shapes(steady: Steady, interior, rhs):
-    return jax.ShapeDtypeStruct((*rhs.shape[:-1], *_lanes((steady, interior, rhs))), float)
+    return jax.ShapeDtypeStruct((*rhs.shape[:-1], lanes_of((steady, interior, rhs))), float)
 
 
 _find, _find_and_respond = (
@@ -445,7 +431,7 @@ _solve, _solve_transposed = (
 
 
 def _step_shapes(steady: Steady, unknowns):
-    numbers = jax.ShapeDtypeStruct((len(unknowns), unknowns.shape[1] - 2, *_lanes((steady, unknowns))), float)
+    numbers = jax.ShapeDtypeStruct((len(unknowns), unknowns.shape[1] - 2, lanes_of((steady, unknowns))), float)
     return numbers, numbers
 
 

@@ -16,7 +16,7 @@ from pnp import units
 from pnp.assembly import Problem, fluxes, shares, with_baths
 from pnp.channel import Channel
 from pnp.excess import ActivityLaw
-from pnp.laws import Element, composition
+from pnp.laws import Element, composition, element_flux
 from pnp.mesh import coarsened, make_elements, make_mesh
 from pnp.newton import Origin, Report, Settings, Start, Status, Steady, solve_root
 from pnp.start import by_node, donnan_start, prolonged
@@ -318,11 +318,19 @@ def mean_flux(problem: Problem, unknowns):
     The flux is the same in every element but for round-off. Each counts by its share of the resistance, for there the
     driving force is found: where an ion moves freely, behind a barrier say, the last digit of mu is a large flux. For
     the same reason the deviation of an element of less than the average resistance counts in proportion.
+    Differentiated is the flux in the element of the highest resistance alone: it is the same in all others, whatever
+    the problem. The deviation has no derivative.
     """
-    along = fluxes(problem, unknowns)
-    share = jax.lax.stop_gradient(shares(problem, unknowns))
+    fixed = jax.lax.stop_gradient((problem, unknowns))
+    along, share = fluxes(*fixed), shares(*fixed)
     mean = (along * share).sum(1)
-    return mean, (along - mean[:, None]) * jnp.minimum(1.0, share * share.shape[1])
+    deviation = (along - mean[:, None]) * jnp.minimum(1.0, share * share.shape[1])
+    highest = jnp.argmax(share, axis=1)  # [ion]
+    there = eqx.tree_at(lambda p: p.elements, problem, jax.tree.map(lambda a: a[..., highest], problem.elements))
+    flux = jnp.diagonal(
+        jnp.stack(there.apply(element_flux, list(unknowns[:, highest]), list(unknowns[:, highest + 1])))
+    )
+    return mean + (flux - jax.lax.stop_gradient(flux)), deviation
 
 
 def _node_concentrations(problem: Problem, unknowns):

@@ -1,17 +1,19 @@
-"""One step of Newton's method: the laws linearised at the present states, and the linear system eliminated."""
+"""One step of Newton's method, and other solves with its matrix: the laws linearised at the present states, and the
+linear system eliminated."""
 
-import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool
+from jaxtyping import Array, Bool, Float
 
 from pnp.assembly import Arms, Problem, ends, in_elements, linearize
 from pnp.ffi import traced_law
 from pnp.kernel import Stamps, eliminated, elimination
 from pnp.laws import element_balance
+from pnp.lanes import lanes_of
 from pnp.linear import Couplings, by_platform, eliminate
 
 
@@ -19,20 +21,28 @@ def newton_update(problem: Problem, unknowns: Arms, respond: bool) -> tuple[Arms
     """What Newton would change of the unknowns beyond the baths, and, if asked, how they answer the voltage.
 
     problem: in arms, see `Problem`. The second is d unknowns / d voltage, kT per kT/e.
-
-    On CPUs the laws are translated into the compiled elimination where they can be (`pnp.kernel`); elsewhere, and for
-    excess potentials that are found by iteration, they are evaluated on arrays.
     """
-    compiled = _compiled_for(problem, unknowns, respond)
-    ways = {} if compiled is None else {"cpu": functools.partial(_by_kernel, *compiled)}
-    by_arrays = functools.partial(_by_arrays, respond)
-    update, *response = by_platform(ways, by_arrays, problem, unknowns)
+    at_inside = jnp.zeros((unknowns.shape[1] - 1, 2, 1), bool).at[0, 0].set(True)
+    update, *response = _solved(_STEPS[respond], problem, unknowns, at_inside)
     return update, response[0] if response else None
 
 
-def _stamps(problem: Problem, near: Sequence, far: Sequence, at_inside: Bool[Array, "*place"], respond: bool) -> Stamps:
-    """All that elimination has to know of the elements; `at_inside` is true of the one whose near end is the inside
-    bath, where phi is the voltage."""
+def linear_solution(problem: Problem, unknowns: Arms, rhs: Arms, transposed: bool) -> Arms:
+    """x beyond the baths with J x = `rhs`, J the Jacobian there of the balance of every node; or with Jᵀ x = `rhs`.
+
+    problem: in arms. rhs: at the nodes beyond the baths; what both arms say of the middle one is added.
+    """
+    return _solved(_loaded, problem, unknowns, rhs, transposed)[0]
+
+
+# --- the laws that are eliminated ---------------------------------------------------------------
+
+
+def _balance(
+    problem: Problem, near: Sequence, far: Sequence, at_inside: Bool[Array, "*place"], respond: bool
+) -> Stamps:
+    """Of Newton's step; `at_inside` is true of the element whose near end is the inside bath, where phi is the
+    voltage."""
     near, far = list(near), list(far)
     balance, couplings = linearize(problem, near, far)
     columns = [balance]
@@ -48,39 +58,57 @@ def _stamps(problem: Problem, near: Sequence, far: Sequence, at_inside: Bool[Arr
     return Stamps(*couplings, through, *([*load, *nothing] for load in loads))
 
 
-def _at_inside(unknowns: Arms) -> Bool[Array, "element arm one"]:
-    return jnp.zeros((unknowns.shape[1] - 1, 2, 1), bool).at[0, 0].set(True)
+_STEPS = tuple(partial(_balance, respond=respond) for respond in (False, True))
 
 
-def _by_arrays(respond: bool, problem: Problem, unknowns: Arms) -> list[Arms]:
-    stamps = _stamps(problem, *ends(unknowns), _at_inside(unknowns), respond)
-    # Without the barrier the compiler works out parts of the derivatives again for each of their uses.
-    stamps = jax.lax.optimization_barrier(stamps)
-    meet = lambda near, far: None if near is None else jnp.concatenate([far[:-1] + near[1:], far[-1:]])
-    each = zip(stamps.load_near, stamps.load_far, strict=True)
-    held = [[meet(*pair) for pair in zip(*rows, strict=True)] for rows in each]
-    x = eliminate(Couplings(*stamps[:4]), stamps.through, held)
-    return [jnp.stack(column) for column in zip(*x, strict=True)]
+def _loaded(problem: Problem, near: Sequence, far: Sequence, rhs: Float[Array, "unknown *place"]) -> Stamps:
+    """Of a given right-hand side, at the far ends."""
+    _, couplings = linearize(problem, list(near), list(far))
+    nothing: list = [[None]] * len(near)
+    return Stamps(*couplings, nothing, nothing, [[row] for row in rhs])
 
 
-# --- by the kernel ------------------------------------------------------------------------------
+# --- their elimination --------------------------------------------------------------------------
 
 
-def _compiled_for(problem: Problem, unknowns: Arms, respond: bool) -> tuple[str, Stamps] | None:
-    """XLA's name of the compiled step, if there is one, and what its stamps look like."""
-    law, stamps = traced_law(_LAWS[respond], _arguments(problem, unknowns), (None, 0, 1, None))
-    name = elimination(stamps.pattern(), unknowns.shape[-1], law)
+def _solved(law: Callable, problem: Problem, unknowns: Arms, own: Array, transposed: bool = False) -> list[Arms]:
+    """x of every right-hand side of a law; `own`: the law's own argument, [*items, element, arm, lane].
+
+    On CPUs the law is translated into the compiled elimination where it can be (`pnp.kernel`); elsewhere, and for
+    excess potentials that are found by iteration, it is evaluated on arrays.
+    """
+    compiled = _compiled_for(law, problem, unknowns, own, transposed)
+    ways = {} if compiled is None else {"cpu": partial(_by_kernel, *compiled)}
+    return by_platform(ways, partial(_by_arrays, law, transposed), problem, unknowns, own)
+
+
+def _compiled_for(law: Callable, problem: Problem, unknowns: Arms, own: Array, transposed: bool):
+    """XLA's name of the compiled program, if there is one, and what its stamps look like."""
+    arguments = _arguments(problem, unknowns, own)
+    traced, stamps = traced_law(law, arguments, (None, 0, 1, None))
+    name = elimination(stamps.pattern(), lanes_of(arguments), traced, transposed)
     return None if name is None else (name, stamps.pattern())
 
 
-def _by_kernel(name: str, pattern: Stamps, problem: Problem, unknowns: Arms) -> list[Arms]:
-    _, nodes, _, lanes = unknowns.shape
-    return eliminated(name, pattern, nodes - 1, lanes, jax.tree.leaves(_arguments(problem, unknowns)))
+def _by_kernel(name: str, pattern: Stamps, problem: Problem, unknowns: Arms, own: Array) -> list[Arms]:
+    arguments = _arguments(problem, unknowns, own)
+    return eliminated(name, pattern, unknowns.shape[1] - 1, lanes_of(arguments), jax.tree.leaves(arguments))
 
 
-def _arguments(problem: Problem, unknowns: Arms):
-    """Of `_stamps`."""
-    return in_elements(problem), unknowns, unknowns, _at_inside(unknowns)
+def _arguments(problem: Problem, unknowns: Arms, own: Array):
+    return in_elements(problem), unknowns, unknowns, own
 
 
-_LAWS = tuple(functools.partial(_stamps, respond=respond) for respond in (False, True))
+def _by_arrays(law: Callable, transposed: bool, problem: Problem, unknowns: Arms, own: Array) -> list[Arms]:
+    stamps = law(problem, *ends(unknowns), own)
+    # Without the barrier the compiler works out parts of the derivatives again for each of their uses.
+    stamps = jax.lax.optimization_barrier(stamps)
+    each = zip(stamps.load_near, stamps.load_far, strict=True)
+    held = [[_met(*pair) for pair in zip(*rows, strict=True)] for rows in each]
+    x = eliminate(Couplings(*stamps[:4]), stamps.through, held, transposed)
+    return [jnp.stack(column) for column in zip(*x, strict=True)]
+
+
+def _met(near, far):
+    """What the nodes beyond the baths hold, of what the halves of elements do."""
+    return far if near is None or far is None else jnp.concatenate([far[:-1] + near[1:], far[-1:]])

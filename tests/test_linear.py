@@ -97,17 +97,12 @@ def test_elimination(way, m, sparse):
     np.testing.assert_allclose(solved(way, couplings, held, through), direct(dense, balance), rtol=1e-10, atol=1e-13)
 
 
-def test_the_transposed_scan_solves_the_transposed_matrix():
-    couplings, dense, _, held = random_chain(10, 3, sparse=True)
-
-    def solve(rhs):
-        shared = in_arms(rhs).at[..., -1, 1, :].set(0.0)
-        x = eliminate_by_scan(couplings, [[None]] * 3, [[row] for row in shared])
-        return from_arms(jnp.stack([row[0] for row in x]))
-
-    _, transposed = jax.vjp(solve, jnp.zeros_like(held))
+@pytest.mark.parametrize("way", [eliminate, eliminate_by_scan])
+@pytest.mark.parametrize(("m", "sparse"), [(2, False), (3, True), (4, True)])
+def test_transposed_elimination(way, m, sparse):
+    couplings, dense, _, held = random_chain(10, m, sparse=sparse)
     expected = direct(dense.swapaxes(1, 2), held)
-    np.testing.assert_allclose(transposed(jnp.asarray(held))[0], expected, rtol=1e-10, atol=1e-13)
+    np.testing.assert_allclose(solved(partial(way, transposed=True), couplings, held), expected, rtol=1e-10, atol=1e-13)
 
 
 @pytest.mark.parametrize("way", [eliminate, eliminate_by_scan])

@@ -36,6 +36,10 @@ def problem_of(channel):
     return lanes, in_arms(unknowns), steady.whole(), unknowns
 
 
+def at_inside(unknowns):
+    return jnp.zeros((unknowns.shape[1] - 1, 2, 1), bool).at[0, 0].set(True)
+
+
 @pytest.fixture(scope="module")
 def ideal():
     return problem_of(make_charged(barrier=3.0))
@@ -51,9 +55,10 @@ def steric():
 def test_the_compiled_step_is_the_step_on_arrays(which, respond, request):
     pytest.importorskip("llvmlite")
     problem, unknowns, *_ = request.getfixturevalue(which)
-    assert step._compiled_for(problem, unknowns, respond) is not None
+    law, own = step._STEPS[respond], at_inside(unknowns)
+    assert step._compiled_for(law, problem, unknowns, own, False) is not None
     found = [part for part in step.newton_update(problem, unknowns, respond) if part is not None]
-    expected = jax.jit(partial(step._by_arrays, respond))(problem, unknowns)
+    expected = jax.jit(partial(step._by_arrays, law, False))(problem, unknowns, own)
     assert len(found) == len(expected) == 1 + respond
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9 * np.abs(other).max())
@@ -72,6 +77,24 @@ def test_a_step_solves_the_linearised_problem(ideal):
     _, pushed = jax.jvp(at, (alone.voltage,), (jnp.ones(()),))
     _, answered = jax.jvp(lambda u: residual(alone, u), (interior,), (response,))
     np.testing.assert_allclose(answered, -pushed, atol=1e-9 * np.abs(pushed).max())
+
+
+@pytest.mark.parametrize("which", ["ideal", "steric"])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_compiled_and_on_arrays_linear_solutions_fit_the_jacobian(which, transposed, request):
+    pytest.importorskip("llvmlite")
+    problem, unknowns, alone, full = request.getfixturevalue(which)
+    interior = full[:, 1:-1, 3]
+    rhs = jnp.asarray(RNG.normal(size=interior.shape))
+    shared = in_arms(jnp.broadcast_to(rhs[..., None], (*rhs.shape, len(MILLIVOLTS)))).at[:, -1, 1].set(0.0)
+    assert step._compiled_for(step._loaded, problem, unknowns, shared, transposed) is not None
+    found = step.linear_solution(problem, unknowns, shared, transposed)
+    (expected,) = jax.jit(partial(step._by_arrays, step._loaded, transposed))(problem, unknowns, shared)
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9 * np.abs(expected).max())
+    x = from_arms(found)[..., 3]
+    balance = lambda u: residual(alone, u)
+    times = jax.vjp(balance, interior)[1](x)[0] if transposed else jax.jvp(balance, (interior,), (x,))[1]
+    np.testing.assert_allclose(times, rhs, atol=1e-9)
 
 
 def test_settled_ions_have_constant_fluxes(ideal):
@@ -106,7 +129,7 @@ def test_next_to_nothing_keeps_its_digits():
 
 def test_what_cannot_be_translated_is_done_on_arrays():
     problem, unknowns, *_ = problem_of(make_charged(excess=Davies()))
-    assert step._compiled_for(problem, unknowns, False) is None
+    assert step._compiled_for(step._STEPS[0], problem, unknowns, at_inside(unknowns), False) is None
     update, _ = step.newton_update(problem, unknowns, False)
     assert np.all(np.isfinite(update))
 
@@ -116,7 +139,7 @@ def test_without_llvmlite_all_is_done_on_arrays(ideal, monkeypatch):
     expected = step.newton_update(problem, unknowns, True)
     monkeypatch.setitem(sys.modules, "llvmlite.binding", None)  # cannot be imported
     monkeypatch.setattr(ffi, "compiler", llvm.compiler.__wrapped__)
-    assert step._compiled_for(problem, unknowns, True) is None
+    assert step._compiled_for(step._STEPS[1], problem, unknowns, at_inside(unknowns), False) is None
     found = step.newton_update(problem, unknowns, True)
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9 * np.abs(other).max())
