@@ -12,8 +12,8 @@ from jaxtyping import Array, Bool, Float
 from pnp.assembly import Arms, Problem, ends, in_elements, linearize
 from pnp.ffi import traced_law
 from pnp.kernel import Stamps, eliminated, elimination
-from pnp.laws import element_balance
 from pnp.lanes import lanes_of
+from pnp.laws import element_balance
 from pnp.linear import Couplings, by_platform, eliminate
 
 
