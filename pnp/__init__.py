@@ -78,9 +78,9 @@ if TYPE_CHECKING:  # what the names below are, for editors and type checkers
     from pnp.hole import read_hole as read_hole
     from pnp.hysteresis import Sweep as Sweep
     from pnp.hysteresis import sweep as sweep
-    from pnp.newton import Settings as Settings
-    from pnp.newton import Status as Status
     from pnp.profiles import ChannelError as ChannelError
+    from pnp.settings import Settings as Settings
+    from pnp.settings import Status as Status
     from pnp.solution import Currents as Currents
     from pnp.solution import Solution as Solution
     from pnp.species import Ion as Ion

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import chain
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -13,9 +14,10 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import ArrayLike
 
 from pnp.channel import Channel
+from pnp.levels import make_levels
 from pnp.mesh import DEFAULT_NODES
-from pnp.newton import Settings
-from pnp.solution import LANES, Currents, check_arguments, currents, make_levels
+from pnp.settings import Settings
+from pnp.solution import LANES, Currents, check_arguments, steady_state, without_profiles
 
 FEW_LANES = 8
 """The same on a processor for continuations, of which one may take a hundred times as long as its neighbour."""
@@ -61,14 +63,16 @@ def solve_batch(
     mesh = Mesh(np.array(devices), ("case",))
     place = lambda tree, cut: jax.device_put(tree, NamedSharding(mesh, PartitionSpec(*(["case"] * cut))))
     voltages = np.broadcast_to(np.asarray(voltages, float), count)
-    channels = jax.tree.map(np.asarray, channels) if many else place(channels, False)
+    channels = jax.tree.map(np.asarray, channels)
+    one = None if many else place(make_levels(channels, nodes), False)
 
     def part(cases: np.ndarray, how: Settings, size: int) -> Currents:
         """The cases named, on all devices; the last one again and again if they are too few."""
         here = np.concatenate([cases, np.repeat(cases[-1:], size - cases.size)])
-        chosen = place(jax.tree.map(lambda numbers: numbers[here], channels), True) if many else channels
-        result = _solve_part(chosen, place(voltages[here], True), nodes, how, mesh, many)
-        return jax.tree.map(lambda value: np.asarray(value)[: cases.size], result)
+        levels = one or _levels_of(place(jax.tree.map(lambda numbers: numbers[here], channels), True), nodes)
+        result = _solve_part(levels, place(voltages[here], True), how, mesh, many)
+        found: Any = {name: np.asarray(value)[: cases.size] for name, value in result.items()}
+        return Currents(**found, ion_names=channels.ion_names)
 
     def solved(cases: np.ndarray, how: Settings, lanes: int, report: Callable[[Currents], None]) -> Currents:
         # Parts are independent programs, so that as many threads as cores keep a processor busy.
@@ -107,18 +111,21 @@ def _with_entries(at, values, others):
 
 
 @eqx.filter_jit
-def _solve_part(channels, voltages, nodes, settings, mesh, many):
-    def one(channel, voltage, settings):
-        return currents(channel, make_levels(channel, nodes), voltage, settings)[0]
+def _levels_of(channels, nodes):
+    return jax.vmap(lambda channel: make_levels(channel, nodes))(channels)
 
-    def share(channels, voltages, settings):
+
+@eqx.filter_jit
+def _solve_part(levels, voltages, settings, mesh, many):
+    def one(levels, voltage, settings):
+        return without_profiles(steady_state(levels, voltage, settings)[0])
+
+    def share(levels, voltages, settings):
         """What one device does; no other has to wait for its Newton loop."""
-        return jax.vmap(one, (0 if many else None, 0, None))(channels, voltages, settings)
+        return jax.vmap(one, (0 if many else None, 0, None))(levels, voltages, settings)
 
     if mesh.size == 1:
-        return share(channels, voltages, settings)
-    arrays, rest = eqx.partition(channels, eqx.is_array)
+        return share(levels, voltages, settings)
     case, none = PartitionSpec("case"), PartitionSpec()
-    local = lambda arrays, *others: share(eqx.combine(arrays, rest), *others)
     specs = (case if many else none, case, none)
-    return jax.shard_map(local, mesh=mesh, in_specs=specs, out_specs=case, check_vma=False)(arrays, voltages, settings)
+    return jax.shard_map(share, mesh=mesh, in_specs=specs, out_specs=case, check_vma=False)(levels, voltages, settings)

@@ -7,6 +7,7 @@ Stability plays no role: what lies between two folds is as good a point as the r
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import equinox as eqx
@@ -19,9 +20,11 @@ from pnp import units
 from pnp.arclength import ARRIVED, Line, Pace, Path, Point, crossings, follow
 from pnp.assembly import with_baths
 from pnp.channel import Channel
+from pnp.levels import Levels, make_levels
 from pnp.mesh import DEFAULT_NODES
-from pnp.newton import Settings, Status, Steady, newton_step
-from pnp.solution import COARSE_ERROR, SAFETY, Levels, least_current, make_levels, mean_flux, solve_levels, unevenness
+from pnp.newton import newton_step
+from pnp.settings import Settings, Status
+from pnp.solution import COARSE_ERROR, SAFETY, mean_flux, solve_levels, unevenness
 from pnp.steady import ConvergenceError, check_problem
 
 _TOLERANCE = 1e-9
@@ -65,8 +68,8 @@ class Branch(eqx.Module):
 
         Each is solved for at that voltage. Next to a fold, where that may fail, it is that of a cubic between points.
         """
-        levels = _levels(self.channel, self.nodes)
-        meet = _meeting(self.channel, levels, Pace().iterations)
+        levels = make_levels(self.channel, self.nodes)
+        meet = _meeting(levels, Pace().iterations)
         places = crossings(meet, self.points, float(voltage) / _unit(self.channel))
         return np.array([_current(place, levels) for place in places])
 
@@ -95,9 +98,9 @@ def trace(
     start, stop = float(start), float(stop)
     if not np.isfinite([start, stop]).all() or start == stop:
         raise ValueError(f"a branch is followed from one voltage to another, not from {start:g} to {stop:g} mV")
-    pace, levels, unit = pace or Pace(), _levels(channel, nodes), _unit(channel)
-    meet = _meeting(channel, levels, pace.iterations)
-    guess, converged = _first(channel, levels, jnp.asarray(start), settings or Settings())
+    pace, levels, unit = pace or Pace(), make_levels(channel, nodes), _unit(channel)
+    meet = _meeting(levels, pace.iterations)
+    guess, converged = _first(levels, jnp.asarray(start), settings or Settings())
     first = meet(guess, Line(np.array([start / unit, 0.0]), np.array([1.0, 0.0])))
     if not (converged and first.good):
         raise ConvergenceError(f"{channel.name} at {start:g} mV {Status.NOT_CONVERGED.text}")
@@ -155,25 +158,20 @@ def _unit(channel: Channel) -> float:
 
 def _current(place, levels: Levels):
     """pA at a place of the plane."""
-    return np.sinh(place[1]) * float(least_current(levels))
+    return np.sinh(place[1]) * float(levels.least_current)
 
 
 @eqx.filter_jit
-def _levels(channel: Channel, nodes: int) -> Levels:
-    return make_levels(channel, nodes)
-
-
-@eqx.filter_jit
-def _first(channel, levels, voltage, settings):
+def _first(levels, voltage, settings):
     """The unknowns of an ordinary solve, and whether it converged."""
-    _, fine = solve_levels(channel, levels, voltage, settings)
+    _, fine = solve_levels(levels, voltage, settings)
     return fine.unknowns[:, 1:-1], fine.report.status != Status.NOT_CONVERGED
 
 
-def _meeting(channel: Channel, levels: Levels, iterations: int):
+def _meeting(levels: Levels, iterations: int):
     """Where the branch crosses a line: see `arclength.Meet`."""
     limit = jnp.asarray(iterations)
-    at = lambda guess, line: jax.device_get(_point(channel, levels, guess, line, limit))
+    at = lambda guess, line: jax.device_get(_point(levels, guess, line, limit))
 
     def meet(guess, line: Line) -> Point:
         point = at(guess, line)
@@ -187,14 +185,9 @@ def _meeting(channel: Channel, levels: Levels, iterations: int):
 
 
 @eqx.filter_jit
-def _point(channel: Channel, levels: Levels, guess, line: Line, iterations) -> Point:
-    valence = jnp.asarray(channel.valence)
-    charge, least = units.CURRENT_PER_FLUX * valence, least_current(levels)
-
-    def on(level):
-        return lambda voltage: Steady(level.elements, valence, levels.activity, voltage, levels.excess)
-
-    fine, coarse = on(levels.fine), on(levels.coarse)
+def _point(levels: Levels, guess, line: Line, iterations) -> Point:
+    charge, least = levels.charge, levels.least_current
+    fine, coarse = partial(levels.steady, levels.fine), partial(levels.steady, levels.coarse)
     met = _meet(fine, charge / least, guess, line.place[0], line, iterations)
     # Both meshes count mu from the same baths, but do not change from one to the other at the same node.
     counted = fine(met.voltage).whole().node_reference[:, ::2] - coarse(met.voltage).whole().node_reference

@@ -199,7 +199,7 @@ def profile(
     _suffix(plot, _PICTURES, "--plot")
     loaded, _ = _load(channel, change, pore_profile, frame, radius_offset)
     from pnp.atomic import write_whole
-    from pnp.newton import Status
+    from pnp.settings import Status
     from pnp.steady import solve
 
     with Progress(f"{loaded.name} at {volts:g} mV"), _bad_input():

@@ -10,18 +10,11 @@ import numpy as np
 from jaxtyping import ArrayLike, Bool, Float
 
 from pnp.channel import Channel
+from pnp.levels import make_levels
 from pnp.mesh import DEFAULT_NODES
-from pnp.newton import Origin, Settings, Start, Status
-from pnp.solution import (
-    SAFETY,
-    Begin,
-    Currents,
-    assessed,
-    least_current,
-    make_levels,
-    solve_levels,
-    without_profiles,
-)
+from pnp.newton import Origin, Start
+from pnp.settings import Settings, Status
+from pnp.solution import SAFETY, Begin, Currents, assessed, solve_levels, without_profiles
 from pnp.steady import check_problem
 
 LEAST_DIFFERENCE = 1e-6
@@ -92,15 +85,15 @@ def sweep(
     settings, progress = settings or Settings(), progress or (lambda done: None)
     wanted, which, repeats = np.unique(voltages, return_inverse=True, return_counts=True)
     path, stops = _path(wanted)
-    levels = _levels(channel, nodes)
+    levels = make_levels(channel, nodes)
     afresh = _afresh(levels)
     before, points = afresh, []
     for i in range(path.size):
         at = path[[i, -1 - i]]
-        point, after, followed = _step(channel, levels, before, at, settings)
+        point, after, followed = _step(levels, before, at, settings)
         if before is not afresh and not bool(np.all(followed)):
             # The branch has ended, or is beyond Newton's reach.
-            other, other_after, _ = _step(channel, levels, afresh, at, settings)
+            other, other_after, _ = _step(levels, afresh, at, settings)
             take = lambda new, old, kept=followed: jnp.where(kept.reshape(2, *[1] * (new.ndim - 1)), old, new)
             point, after = jax.tree.map(take, (other, other_after), (point, after))
         points.append(jax.tree.map(np.asarray, point))
@@ -109,9 +102,9 @@ def sweep(
             progress(int(repeats[stops.index(i)]))
     along = jax.tree.map(lambda *values: np.stack(values, axis=1), *points)
     chosen = np.array(stops)[which]
-    up = jax.tree.map(lambda values: values[0][chosen], along)
-    down = jax.tree.map(lambda values: values[1][::-1][chosen], along)
-    return _compared(channel, nodes, up, down, float(least_current(levels)))
+    up = Currents(**{name: values[0][chosen] for name, values in along.items()}, ion_names=channel.ion_names)
+    down = Currents(**{name: values[1][::-1][chosen] for name, values in along.items()}, ion_names=channel.ion_names)
+    return _compared(channel, nodes, up, down, float(levels.least_current))
 
 
 def _path(wanted: np.ndarray) -> tuple[np.ndarray, list[int]]:
@@ -133,11 +126,6 @@ def _compared(channel: Channel, nodes: int, up: Currents, down: Currents, least:
     return Sweep(marked(up), marked(down), difference, several, channel, nodes)
 
 
-@eqx.filter_jit
-def _levels(channel, nodes):
-    return make_levels(channel, nodes)
-
-
 def _afresh(levels) -> Begin:
     """Both sweeps at the start of an ordinary solve."""
     begin = Begin(levels.coarse.start, levels.fine.start, Origin(jnp.zeros(()), jnp.zeros(())))
@@ -145,17 +133,17 @@ def _afresh(levels) -> Begin:
 
 
 @eqx.filter_jit
-def _step(channel, levels, before: Begin, voltages, settings):
+def _step(levels, before: Begin, voltages, settings):
     """The next point of both sweeps, where each is to go on from there, and whether both meshes got there from
     `before`. The fine mesh begins from the coarse one, and so finds itself on the same branch."""
 
     def one(before: Begin, voltage):
-        coarse, fine = solve_levels(channel, levels, voltage, settings, begin=before)
-        solution, _ = assessed(channel, levels, voltage, coarse, fine)
+        coarse, fine = solve_levels(levels, voltage, settings, begin=before)
+        state, _ = assessed(levels, voltage, coarse, fine)
         here = lambda iterate, start: Start(iterate.absolute, iterate.absolute, start.shape)
         origin = Origin(jnp.full_like(voltage, 0.5), fine.steady.voltage)
         after = Begin(here(coarse, before.coarse), here(fine, before.fine), origin)
         lost = [iterate.report.status == Status.NOT_CONVERGED for iterate in (coarse, fine)]
-        return without_profiles(solution), after, ~(lost[0] | lost[1])
+        return without_profiles(state), after, ~(lost[0] | lost[1])
 
     return jax.vmap(one)(before, voltages)

@@ -13,7 +13,7 @@ from pnp import theory, units
 from pnp.branch import Branch
 from pnp.channel import Channel
 from pnp.hysteresis import Sweep
-from pnp.newton import Status
+from pnp.settings import Status
 from pnp.solution import Solution
 from pnp.steady import IVCurve
 

@@ -13,7 +13,7 @@ import xarray as xr
 
 from pnp.atomic import write_whole
 from pnp.hysteresis import Sweep
-from pnp.newton import Status
+from pnp.settings import Status
 from pnp.solution import Currents, Solution
 from pnp.steady import IVCurve
 

@@ -15,11 +15,11 @@ from jaxtyping import Array, Float, Int
 from pnp import units
 from pnp.assembly import Problem, fluxes, shares, with_baths
 from pnp.channel import Channel
-from pnp.excess import ActivityLaw
-from pnp.laws import Element, composition, element_flux
-from pnp.mesh import coarsened, make_elements, make_mesh
-from pnp.newton import Origin, Report, Settings, Start, Status, Steady, solve_root
-from pnp.start import by_node, donnan_start, prolonged
+from pnp.laws import composition, element_flux
+from pnp.levels import Levels
+from pnp.newton import Origin, Report, Start, Steady, solve_root
+from pnp.settings import Settings, Status
+from pnp.start import by_node, prolonged
 
 COARSE_ERROR = 0.01
 """Relative discretisation error of the current above which the mesh counts as too coarse."""
@@ -28,11 +28,6 @@ SAFETY = 5.0
 """By how much an error may exceed its estimate from two meshes: where a depleted layer is not resolved the order is
 not yet 2, and the estimate is too small. Three is the factor for two meshes of an unknown order (Roache, 1994, J.
 Fluids Eng. 116:405); of the channels of scripts/stress.py a few in ten thousand go beyond it."""
-
-TRACE = 1e-12
-"""An ion absent from a bath is given this fraction of the bath's largest concentration, since mu
-holds ln c; it changes currents by as little."""
-
 
 LANES = 64
 """Cases that are best solved side by side on a processor: enough to fill its vectors, few enough for its caches, for
@@ -81,8 +76,8 @@ def verdict(status: int, trouble_ion: int, trouble_x: float, ion_names: tuple[st
     return f"{text}; what kept changing was {what} at x = {trouble_x:.4g} nm"
 
 
-class Solution(eqx.Module):
-    """A steady state at one voltage. Unconverged, every number in it is NaN (see `status`).
+class State(eqx.Module):
+    """A steady state at one voltage, in numbers. Unconverged, every one of them is NaN (see `status`).
 
     conservation_error: largest deviation of the ion currents along x from their mean, relative to
     the current (or to 0.1 % of what kT/e drives through the pore, where the current is smaller); in elements
@@ -91,7 +86,6 @@ class Solution(eqx.Module):
     solution on that one, and so is the extrapolated current.
     """
 
-    channel: Channel
     voltage: Float[Array, ""]
     """mV."""
     x: Float[Array, " node"]
@@ -117,6 +111,12 @@ class Solution(eqx.Module):
     """What could not be settled if it did not converge: the index of an ion, or −1 for the potential …"""
     trouble_x: Float[Array, ""]
     """… and where, nm; NaN if it converged."""
+
+
+class Solution(State):
+    """A steady state of a channel at one voltage. Unconverged, every number in it is NaN (see `status`)."""
+
+    channel: Channel
 
     @property
     def ion_names(self) -> tuple[str, ...]:
@@ -148,46 +148,6 @@ def check_arguments(channel: Channel, nodes: int) -> None:
         raise ValueError(f"nodes must be a whole number from 8 to 1,000,000, not {nodes!r}")
 
 
-class _Level(eqx.Module):
-    """One mesh's share of the problem that does not depend on the voltage."""
-
-    elements: Element
-    start: Start
-
-
-class Levels(eqx.Module):
-    """Both meshes."""
-
-    x: Float[Array, " node"]
-    """Of the fine one, nm."""
-    coarse: _Level
-    fine: _Level
-    activity: Float[Array, "2 ion"]
-    """In the baths, mM, none of them zero."""
-    excess: ActivityLaw
-    ohmic: Float[Array, ""]
-    """Flux that 1 kT/e drives through the pore in linear response, mM nm³/ns."""
-
-
-def make_levels(channel: Channel, nodes: int) -> Levels:
-    """Both meshes of a channel, the finer of `nodes` elements."""
-    mesh = make_mesh(channel, nodes)
-    elements = make_elements(channel, mesh)
-    bath = channel.bath_concentration
-    bath = jnp.maximum(bath, TRACE * bath.max())
-    excess = channel.excess.law(channel.ion_names, channel.bath_permittivity, channel.temperature)
-    start, ohmic = donnan_start(elements, channel.valence, bath, excess)
-    coarse = _Level(coarsened(elements), jax.tree.map(lambda a: a[..., ::2], start))
-    return Levels(
-        mesh.nodes,
-        coarse,
-        _Level(elements, start),
-        excess.activity(list(bath.T), list(channel.valence)).T,
-        excess,
-        ohmic,
-    )
-
-
 class Begin(NamedTuple):
     """Where both meshes begin, if not at the Donnan starts of their levels."""
 
@@ -211,13 +171,11 @@ class Iterate(NamedTuple):
 
 
 def solve_levels(
-    channel: Channel, levels: Levels, voltage: Array, settings: Settings, respond=False, begin: Begin | None = None
+    levels: Levels, voltage: Array, settings: Settings, respond=False, begin: Begin | None = None
 ) -> tuple[Iterate, Iterate]:
-    """Newton on the coarse mesh, and from its answer on the fine one."""
+    """Newton on the coarse mesh, and from its answer on the fine one, at a voltage (mV)."""
     coarse, fine = levels.coarse, levels.fine
-    valence = jnp.asarray(channel.valence)
-    unit = units.thermal_voltage(channel.temperature)
-    wanted = lambda level: Steady(level.elements, valence, levels.activity, voltage / unit, levels.excess)
+    wanted = lambda level: levels.steady(level, voltage / levels.unit)
     begin = begin or Begin(coarse.start, fine.start, None)
     # The origin is how the answer is found, not part of the question: the iterates do without.
     sought = lambda level: wanted(level)._replace(origin=begin.origin)
@@ -227,30 +185,26 @@ def solve_levels(
 
 
 def steady_state(
-    channel: Channel, levels: Levels, voltage: Array, settings: Settings, respond: bool = False
-) -> tuple[Solution, Float[Array, ""] | None]:
+    levels: Levels, voltage: Array, settings: Settings, respond: bool = False
+) -> tuple[State, Float[Array, ""] | None]:
     """Solve on both levels, and say how far apart they are; if asked also dI/dV (nS), constant to differentiation."""
-    return assessed(channel, levels, voltage, *solve_levels(channel, levels, voltage, settings, respond))
+    return assessed(levels, voltage, *solve_levels(levels, voltage, settings, respond))
 
 
-def assessed(
-    channel: Channel, levels: Levels, voltage: Array, coarse: Iterate, fine: Iterate
-) -> tuple[Solution, Float[Array, ""] | None]:
+def assessed(levels: Levels, voltage: Array, coarse: Iterate, fine: Iterate) -> tuple[State, Float[Array, ""] | None]:
     """What the iterates on both meshes mean, with its errors; and dI/dV (nS) if the fine one has its response."""
-    unit = units.thermal_voltage(channel.temperature)
+    unit, charge = levels.unit, levels.charge
     problem, unknowns, report = fine.steady.whole(), fine.unknowns, fine.report
-    charge = units.CURRENT_PER_FLUX * problem.valence
     flux, deviation = mean_flux(problem, unknowns)
     current = flux @ charge
     rough_current = mean_flux(coarse.steady.whole(), coarse.unknowns)[0] @ charge
-    size = jnp.maximum(jnp.abs(current), least_current(levels))
+    size = jnp.maximum(jnp.abs(current), levels.least_current)
     uneven = unevenness(deviation, charge) / size
     coarseness = jnp.abs(current - rough_current) / 3 / size
     # A factor, not a `where`: the derivative of what is not there must be NaN as well, not zero.
     known, compared = (jnp.where(one.status == Status.NOT_CONVERGED, jnp.nan, 1.0) for one in (report, coarse.report))
     valid = lambda value: known * value
-    solution = Solution(
-        channel=channel,
+    state = State(
         voltage=voltage,
         x=levels.x,
         potential=valid(unknowns[0] * unit),
@@ -267,25 +221,14 @@ def assessed(
         trouble_x=jnp.where(report.status == Status.NOT_CONVERGED, levels.x[report.trouble[1]], jnp.nan),
     )
     if report.response is None:
-        return solution, None
+        return state, None
     slope = _current_slope(jax.lax.stop_gradient((fine.steady, unknowns[:, 1:-1], report.response)), charge)
-    return solution, valid(slope / unit)
+    return state, valid(slope / unit)
 
 
-def currents(channel, levels, voltage, settings, respond=False) -> tuple[Currents, Float[Array, ""] | None]:
-    """`steady_state` without the profiles."""
-    solution, slope = steady_state(channel, levels, voltage, settings, respond)
-    return without_profiles(solution), slope
-
-
-def without_profiles(solution: Solution) -> Currents:
-    """What a solution has in common with those of other cases."""
-    return Currents(*(getattr(solution, name) for name in Currents.__dataclass_fields__))
-
-
-def least_current(levels: Levels) -> Float[Array, ""]:
-    """0.1 % of what kT/e drives through the pore, pA: errors are relative to the current or to this if it is larger."""
-    return 1e-3 * units.CURRENT_PER_FLUX * levels.ohmic
+def without_profiles(state: State) -> dict[str, Array]:
+    """What a state has in common with those of other cases, for a `Currents`."""
+    return {name: getattr(state, name) for name in Currents.__dataclass_fields__ if name in State.__dataclass_fields__}
 
 
 def unevenness(deviation, charge) -> Float[Array, ""]:

@@ -2,7 +2,7 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from pnp.assembly import Problem
 from pnp.excess import ActivityLaw
@@ -62,11 +62,14 @@ def _donnan(concentration, valence, charge, fixed):
 
 def prolonged(rough, coarse: Problem, fine: Problem):
     """A coarse solution as a guess for the fine mesh: halfway between neighbours."""
-    absolute = rough.at[1:].add(coarse.node_reference)
-    middle = (absolute[:, 1:] + absolute[:, :-1]) / 2
-    both = jnp.stack([absolute[:, :-1], middle], axis=2).reshape(absolute.shape[0], -1)
-    both = jnp.concatenate([both, absolute[:, -1:]], axis=1)
-    return both.at[1:].add(-fine.node_reference)
+    return with_midpoints(rough.at[1:].add(coarse.node_reference)).at[1:].add(-fine.node_reference)
+
+
+def with_midpoints(values: Float[Array, "*any node"]) -> Float[Array, "*any fine_node"]:
+    """Values at the nodes of a mesh, and between each two of them their mean."""
+    between = (values[..., 1:] + values[..., :-1]) / 2
+    both = jnp.stack([values[..., :-1], between], axis=-1).reshape(*values.shape[:-1], -1)
+    return jnp.concatenate([both, values[..., -1:]], axis=-1)
 
 
 def by_node(ends, outside):

@@ -9,9 +9,10 @@ from jaxtyping import Array, ArrayLike, Float
 
 from pnp import units
 from pnp.channel import Channel
+from pnp.levels import make_levels
 from pnp.mesh import DEFAULT_NODES, least_nodes
-from pnp.newton import Settings, Status
-from pnp.solution import LANES, Currents, Solution, check_arguments, currents, make_levels, steady_state
+from pnp.settings import Settings, Status
+from pnp.solution import LANES, Currents, Solution, check_arguments, steady_state, without_profiles
 
 _REVERSAL_STEPS = 30
 _REVERSAL_TOLERANCE = 1e-9  # mV
@@ -57,8 +58,8 @@ class IVCurve(Currents):
     def _at(self, voltage: float) -> tuple[float, float]:
         """Current (pA) and slope (nS) at one voltage, by the program already compiled for the curve."""
         same_shape = jnp.full_like(self.voltage[:LANES], voltage)
-        again = _solve_curve(self.channel, same_shape, self.nodes, self.settings)
-        return float(again.current[0]), float(again.slope[0])
+        again, slope = _solve_curve(make_levels(self.channel, self.nodes), same_shape, self.settings)
+        return float(again["current"][0]), float(slope[0])
 
     def to_xarray(self):
         """An `xarray.Dataset` with units, names and provenance."""
@@ -87,7 +88,8 @@ def solve(
     voltage = jnp.asarray(voltage, float)
     if voltage.ndim:
         raise ValueError(f"solve takes one voltage, not {voltage.shape}; use pnp.iv_curve")
-    solution = _solve_one(channel, voltage, nodes, settings or Settings())
+    state = _solve_one(make_levels(channel, nodes), voltage, settings or Settings())
+    solution = Solution(**vars(state), channel=channel)
     concrete = not any(isinstance(v, jax.core.Tracer) for v in (solution.status, solution.current))
     if throw and concrete and int(solution.status) == Status.NOT_CONVERGED:
         raise ConvergenceError(
@@ -113,39 +115,11 @@ def iv_curve(
     voltages = jnp.asarray(voltages, float)
     if voltages.ndim != 1 or voltages.size == 0:
         raise ValueError(f"voltages must be a list of numbers in mV, not of shape {voltages.shape}")
-    return _solve_curve(channel, voltages, nodes, settings or Settings())
-
-
-def reversal_potential(channel: Channel, *, guess: ArrayLike = 0.0, nodes: int = DEFAULT_NODES) -> Float[Array, ""]:
-    """Voltage (mV) at which the total current vanishes, to round-off; NaN if none is found.
-
-    A root of `solve(channel, V).current` by Newton's method from `guess` (mV); differentiable.
-    """
-    check_problem(channel, nodes)
-    return _reversal(channel, jnp.asarray(guess, float), nodes)
-
-
-def conductance(channel: Channel, voltage: ArrayLike = 0.0, *, nodes: int = DEFAULT_NODES) -> Float[Array, ""]:
-    """Slope conductance dI/dV (nS) at `voltage` (mV), the derivative of the solution itself."""
-    check_problem(channel, nodes)
-    return _slope(channel, jnp.asarray(voltage, float), nodes)[1]
-
-
-# --- the work --------------------------------------------------------------------------------
-
-
-@eqx.filter_jit
-def _solve_one(channel, voltage, nodes, settings):
-    levels = make_levels(channel, nodes)
-    return steady_state(channel, levels, voltage, settings)[0]
-
-
-@eqx.filter_jit
-def _solve_curve(channel, voltages, nodes, settings):
-    levels = make_levels(channel, nodes)
-    solutions, slope = jax.vmap(lambda v: currents(channel, levels, v, settings, respond=True))(voltages)
+    levels, settings = make_levels(channel, nodes), settings or Settings()
+    numbers, slope = _solve_curve(levels, voltages, settings)
     return IVCurve(
-        **{name: getattr(solutions, name) for name in Currents.__dataclass_fields__},
+        **numbers,
+        ion_names=channel.ion_names,
         channel=channel,
         slope=slope,
         permeability=1 / (1 / levels.fine.elements.conductance).sum(1),
@@ -154,21 +128,54 @@ def _solve_curve(channel, voltages, nodes, settings):
     )
 
 
-@eqx.filter_jit
-def _slope(channel, voltage, nodes):
-    levels = make_levels(channel, nodes)
-    current = lambda v: steady_state(channel, levels, v, Settings())[0].current
-    return jax.jvp(current, (voltage,), (jnp.ones_like(voltage),))
+def reversal_potential(channel: Channel, *, guess: ArrayLike = 0.0, nodes: int = DEFAULT_NODES) -> Float[Array, ""]:
+    """Voltage (mV) at which the total current vanishes, to round-off; NaN if none is found.
+
+    A root of `solve(channel, V).current` by Newton's method from `guess` (mV); differentiable.
+    """
+    check_problem(channel, nodes)
+    return _reversal(make_levels(channel, nodes), jnp.asarray(guess, float))
+
+
+def conductance(channel: Channel, voltage: ArrayLike = 0.0, *, nodes: int = DEFAULT_NODES) -> Float[Array, ""]:
+    """Slope conductance dI/dV (nS) at `voltage` (mV), the derivative of the solution itself."""
+    check_problem(channel, nodes)
+    return _slope(make_levels(channel, nodes), jnp.asarray(voltage, float))
+
+
+# --- the work --------------------------------------------------------------------------------
+
+
+# Programs of their own, apart from that of the meshes: they are the same for all channels of as many ions.
 
 
 @eqx.filter_jit
-def _reversal(channel, guess, nodes):
-    levels = make_levels(channel, nodes)
+def _solve_one(levels, voltage, settings):
+    return steady_state(levels, voltage, settings)[0]
+
+
+@eqx.filter_jit
+def _solve_curve(levels, voltages, settings):
+    def one(voltage):
+        state, slope = steady_state(levels, voltage, settings, respond=True)
+        return without_profiles(state), slope
+
+    return jax.vmap(one)(voltages)
+
+
+@eqx.filter_jit
+def _slope(levels, voltage):
+    current = lambda v: steady_state(levels, v, Settings())[0].current
+    return jax.jvp(current, (voltage,), (jnp.ones_like(voltage),))[1]
+
+
+@eqx.filter_jit
+def _reversal(levels, guess):
     # In units of the pore's ohmic conductance, so that Newton's tolerances mean the same for every pore.
     unit = jax.lax.stop_gradient(units.CURRENT_PER_FLUX * levels.ohmic)
-    current = lambda v, problem: steady_state(*problem, v, Settings())[0].current / unit
+    current = lambda v, levels: steady_state(levels, v, Settings())[0].current / unit
     newton = optimistix.Newton(rtol=1e-11, atol=1e-11)
-    root = optimistix.root_find(current, newton, guess, args=(channel, levels), max_steps=30, throw=False)
+    root = optimistix.root_find(current, newton, guess, args=levels, max_steps=30, throw=False)
     return jnp.where(root.result == optimistix.RESULTS.successful, root.value, jnp.nan)
 
 

@@ -175,7 +175,7 @@ def warn(warnings: list[str]) -> None:
 def warn_of_points(curve: "IVCurve | Sweep") -> None:
     """Name the voltages whose values are missing, coarse or not the only ones, and what to do."""
     from pnp.hysteresis import Sweep
-    from pnp.newton import Status
+    from pnp.settings import Status
 
     statuses = [Status.MULTIPLE_SOLUTIONS, Status.MESH_TOO_COARSE, Status.NOT_CONVERGED]
     if isinstance(curve, Sweep):

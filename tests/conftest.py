@@ -13,9 +13,17 @@ import numpy as np
 import pytest
 
 import pnp
+from pnp import levels, steady
 
 IDEAL = pnp.excess.Ideal()
 X = np.array([0.0, 3.0, 3.0, 5.0, 5.0, 8.0])
+
+
+def hold_mesh(monkeypatch, mesh):
+    """The mesh follows the Debye length and is a constant to derivatives: keep it where it is, for differences."""
+    monkeypatch.setattr(levels, "make_mesh", lambda channel, nodes: mesh)
+    # Not the compiled one, which would keep the mesh beyond the test.
+    monkeypatch.setattr(steady, "make_levels", levels.make_levels.__wrapped__)
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,7 @@ import pytest
 
 import pnp
 from pnp import mesh as meshes
-from pnp import solution
-from tests.conftest import make_charged
+from tests.conftest import hold_mesh, make_charged
 
 NODES = 60
 CHANNEL = make_charged(barrier=2.0)
@@ -30,9 +29,7 @@ def current(scale, where, voltage=80.0):
 
 @pytest.mark.slow
 def test_forward_reverse_and_difference_agree(monkeypatch):
-    # The mesh follows the Debye length, and is a constant to derivatives: hold it for the difference too.
-    mesh = meshes.make_mesh(CHANNEL, NODES)
-    monkeypatch.setattr(solution, "make_mesh", lambda channel, nodes: mesh)
+    hold_mesh(monkeypatch, meshes.make_mesh(CHANNEL, NODES))
 
     def f(scales):
         channel = CHANNEL
@@ -47,7 +44,6 @@ def test_forward_reverse_and_difference_agree(monkeypatch):
         at = lambda step, k=k: float(f(one.at[k].add(step)))
         difference = (8 * (at(h) - at(-h)) - (at(2 * h) - at(-2 * h))) / (12 * h)
         assert float(forward[k]) == pytest.approx(difference, rel=1e-7), name
-    jax.clear_caches()  # the mesh held above is compiled in
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ import pytest
 
 import pnp
 from pnp.channel import Reservoir
-from pnp.newton import Status
+from pnp.settings import Status
 
 pytestmark = pytest.mark.slow
 V = np.array([-100.0, 0.0, 100.0])

@@ -7,8 +7,9 @@ import pytest
 
 import pnp
 from pnp import theory, units
-from pnp.newton import Settings, Status
-from pnp.solution import assessed, make_levels, solve_levels
+from pnp.levels import make_levels
+from pnp.settings import Settings, Status
+from pnp.solution import assessed, solve_levels
 from tests.conftest import make_charged
 
 V = np.array([-100.0, 0.0, 100.0])
@@ -192,9 +193,9 @@ def test_solve_raises_or_returns_nan(charged):
 
 def test_without_a_coarse_solution_there_are_no_errors_and_no_extrapolation(charged):
     levels = make_levels(charged, 100)
-    coarse, fine = solve_levels(charged, levels, jnp.asarray(100.0), Settings())
+    coarse, fine = solve_levels(levels, jnp.asarray(100.0), Settings())
     lost = coarse._replace(report=coarse.report._replace(status=jnp.asarray(Status.NOT_CONVERGED)))
-    solution, _ = assessed(charged, levels, jnp.asarray(100.0), lost, fine)
+    solution, _ = assessed(levels, jnp.asarray(100.0), lost, fine)
     assert int(solution.status) == Status.MESH_TOO_COARSE
     assert np.isfinite(solution.current)
     assert np.isnan(solution.extrapolated_current)

@@ -14,7 +14,7 @@ import pnp
 import pnp.cli
 import pnp.hysteresis
 from pnp.arclength import Pace
-from pnp.newton import Status
+from pnp.settings import Status
 
 CHARGE = np.array([-0.02, 1.5, -1.2, 2.0])  # M
 THICKNESS = np.array([90.0, 45.0, 15.0, 50.0])  # nm
@@ -113,8 +113,8 @@ def test_where_a_branch_ends_the_point_is_solved_afresh(layers, swept, monkeypat
     """The way up is told at 200 mV that its branch has ended there; the way down, at 300 mV then, goes on."""
     real, calls = pnp.hysteresis._step, []
 
-    def ending(channel, levels, before, at, settings):
-        point, after, followed = real(channel, levels, before, at, settings)
+    def ending(levels, before, at, settings):
+        point, after, followed = real(levels, before, at, settings)
         calls.append(float(at[0]))
         if calls.count(200.0) == 1 and at[0] == 200.0:
             lost = lambda values: values.at[0].set(-1)
