@@ -84,9 +84,9 @@ def in_elements(problem: Problem) -> Problem:
     return eqx.tree_at(lambda p: p.elements, wide, problem.elements)
 
 
-def fluxes(problem: Problem, unknowns: Float[Array, "unknown node"]) -> Float[Array, "ion element"]:
-    """Flux of each ion through each element, mM nm³/ns."""
-    return jnp.stack(problem.apply(element_flux, *ends(unknowns)))
+def fluxes(problem: Problem, left, right) -> Float[Array, "ion *place"]:
+    """Flux of each ion through each element, mM nm³/ns, given the states at its ends."""
+    return jnp.stack(problem.apply(element_flux, list(left), list(right)))
 
 
 def resistances(problem: Problem, left, right) -> Float[Array, "ion *place"]:

@@ -194,8 +194,8 @@ def _point(levels: Levels, guess, line: Line, iterations) -> Point:
     rough = met.unknowns(fine)[:, ::2].at[1:].add(counted)[:, 1:-1]
     rough_met = _meet(coarse, charge / least, rough, met.voltage, line, jnp.where(met.good, iterations, 0))
 
-    flux, deviation = mean_flux(fine(met.voltage).whole(), met.unknowns(fine))
-    rough_flux, _ = mean_flux(coarse(rough_met.voltage).whole(), rough_met.unknowns(coarse))
+    flux, deviation, _ = mean_flux(fine(met.voltage).whole(), met.unknowns(fine))
+    rough_flux = mean_flux(coarse(rough_met.voltage).whole(), rough_met.unknowns(coarse)).mean
     current = flux @ charge
     size = jnp.maximum(jnp.abs(current), least)
     apart = jnp.stack([(current - rough_flux @ charge) / size, met.voltage - rough_met.voltage])
@@ -242,7 +242,7 @@ def _meet(problem, weight, interior, voltage, line: Line, iterations) -> _Met:
 
     def height(voltage, interior):
         at = problem(voltage).whole()
-        return jnp.arcsinh(mean_flux(at, with_baths(at, interior))[0] @ weight)
+        return jnp.arcsinh(mean_flux(at, with_baths(at, interior)).mean @ weight)
 
     def advance(met: _Met) -> _Met:
         update, response = newton_step(problem(met.voltage), met.unknowns(problem))

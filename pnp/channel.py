@@ -345,7 +345,8 @@ class Channel(eqx.Module):
         """Raise ChannelError naming everything that is wrong; skipped on traced values."""
         if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(self)):
             return
-        problems = _problems(self)
+        with jax.ensure_compile_time_eval():  # known numbers are looked at even where a program is being traced
+            problems = _problems(self)
         if problems:
             raise ChannelError("; ".join(problems))
 

@@ -41,6 +41,9 @@ class Levels(eqx.Module):
     ohmic: Float[Array, ""]
     """Flux that 1 kT/e drives through the pore in linear response, mM nm³/ns."""
 
+    permeability: Float[Array, " ion"]
+    """1 / ∫ dx / (D A) from bath to bath, nm³/ns."""
+
     def steady(self, level: Level, voltage: Float[Array, ""]) -> Steady:
         """The problem on one of the meshes at a voltage (kT/e)."""
         return Steady(level.elements, self.valence, self.activity, voltage, self.excess)
@@ -80,4 +83,5 @@ def make_levels(channel: Channel, nodes: int) -> Levels:
         excess,
         channel.temperature,
         ohmic,
+        1 / (1 / elements.conductance).sum(1),
     )

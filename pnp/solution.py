@@ -13,9 +13,9 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from pnp import units
-from pnp.assembly import Problem, fluxes, shares, with_baths
+from pnp.assembly import Problem, ends, fluxes, shares, with_baths
 from pnp.channel import Channel
-from pnp.laws import composition, element_flux
+from pnp.laws import composition
 from pnp.levels import Levels
 from pnp.newton import Origin, Report, Start, Steady, solve_root
 from pnp.settings import Settings, Status
@@ -195,9 +195,9 @@ def assessed(levels: Levels, voltage: Array, coarse: Iterate, fine: Iterate) -> 
     """What the iterates on both meshes mean, with its errors; and dI/dV (nS) if the fine one has its response."""
     unit, charge = levels.unit, levels.charge
     problem, unknowns, report = fine.steady.whole(), fine.unknowns, fine.report
-    flux, deviation = mean_flux(problem, unknowns)
+    flux, deviation, highest = mean_flux(problem, unknowns)
     current = flux @ charge
-    rough_current = mean_flux(coarse.steady.whole(), coarse.unknowns)[0] @ charge
+    rough_current = mean_flux(coarse.steady.whole(), coarse.unknowns).mean @ charge
     size = jnp.maximum(jnp.abs(current), levels.least_current)
     uneven = unevenness(deviation, charge) / size
     coarseness = jnp.abs(current - rough_current) / 3 / size
@@ -222,7 +222,7 @@ def assessed(levels: Levels, voltage: Array, coarse: Iterate, fine: Iterate) -> 
     )
     if report.response is None:
         return state, None
-    slope = _current_slope(jax.lax.stop_gradient((fine.steady, unknowns[:, 1:-1], report.response)), charge)
+    slope = _current_slope(jax.lax.stop_gradient((fine.steady, unknowns[:, 1:-1], report.response)), charge, highest)
     return state, valid(slope / unit)
 
 
@@ -236,13 +236,14 @@ def unevenness(deviation, charge) -> Float[Array, ""]:
     return (jnp.abs(charge) @ jnp.abs(deviation)).max()
 
 
-def _current_slope(state: tuple[Steady, Array, Array], charge):
-    """dI/dV (pA per kT/e) where the unknowns between the baths answer the voltage by `response`."""
+def _current_slope(state: tuple[Steady, Array, Array], charge, where):
+    """dI/dV (pA per kT/e) where the unknowns between the baths answer the voltage by `response`; by the flux of each
+    ion through one element, `where`."""
     steady, interior, response = state
 
     def current(voltage, interior):
         problem = steady._replace(voltage=voltage).whole()
-        return mean_flux(problem, with_baths(problem, interior))[0] @ charge
+        return _flux_at(where, problem, with_baths(problem, interior)) @ charge
 
     _, slope = jax.jvp(current, (steady.voltage, interior), (jnp.ones_like(steady.voltage), response))
     return slope
@@ -255,25 +256,38 @@ def overall_status(fine, coarse, coarseness):
     return jnp.where(fine == Status.NOT_CONVERGED, fine, converged)
 
 
-def mean_flux(problem: Problem, unknowns):
-    """Flux of each ion, averaged over the elements, and its deviation along x; mM nm³/ns.
+class MeanFlux(NamedTuple):
+    """What passes through a pore, mM nm³/ns."""
+
+    mean: Float[Array, " ion"]
+    deviation: Float[Array, "ion element"]
+    """From the mean; it has no derivative."""
+    highest: Int[Array, " ion"]
+    """The element of the highest resistance."""
+
+
+def mean_flux(problem: Problem, unknowns) -> MeanFlux:
+    """Flux of each ion, averaged over the elements, and its deviation along x.
 
     The flux is the same in every element but for round-off. Each counts by its share of the resistance, for there the
     driving force is found: where an ion moves freely, behind a barrier say, the last digit of mu is a large flux. For
     the same reason the deviation of an element of less than the average resistance counts in proportion.
-    Differentiated is the flux in the element of the highest resistance alone: it is the same in all others, whatever
-    the problem. The deviation has no derivative.
+
+    Differentiated is the flux through the element of the highest resistance alone: whatever the problem, it is the
+    same through all others.
     """
     fixed = jax.lax.stop_gradient((problem, unknowns))
-    along, share = fluxes(*fixed), shares(*fixed)
-    mean = (along * share).sum(1)
+    along, share = fluxes(fixed[0], *ends(fixed[1])), shares(*fixed)
+    mean, highest = (along * share).sum(1), jnp.argmax(share, axis=1)
     deviation = (along - mean[:, None]) * jnp.minimum(1.0, share * share.shape[1])
-    highest = jnp.argmax(share, axis=1)  # [ion]
-    there = eqx.tree_at(lambda p: p.elements, problem, jax.tree.map(lambda a: a[..., highest], problem.elements))
-    flux = jnp.diagonal(
-        jnp.stack(there.apply(element_flux, list(unknowns[:, highest]), list(unknowns[:, highest + 1])))
-    )
-    return mean + (flux - jax.lax.stop_gradient(flux)), deviation
+    one = _flux_at(highest, problem, unknowns)
+    return MeanFlux(mean + (one - jax.lax.stop_gradient(one)), deviation, highest)
+
+
+def _flux_at(where: Int[Array, " ion"], problem: Problem, unknowns) -> Float[Array, " ion"]:
+    """Flux of each ion through an element of its own."""
+    there = eqx.tree_at(lambda p: p.elements, problem, jax.tree.map(lambda a: a[..., where], problem.elements))
+    return jnp.diagonal(fluxes(there, unknowns[:, where], unknowns[:, where + 1]))
 
 
 def _node_concentrations(problem: Problem, unknowns):

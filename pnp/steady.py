@@ -122,7 +122,7 @@ def iv_curve(
         ion_names=channel.ion_names,
         channel=channel,
         slope=slope,
-        permeability=1 / (1 / levels.fine.elements.conductance).sum(1),
+        permeability=levels.permeability,
         nodes=nodes,
         settings=settings,
     )
@@ -184,8 +184,8 @@ def check_problem(channel: Channel, nodes: int) -> None:
     check_arguments(channel, nodes)
     if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(channel)):
         return
-    with jax.ensure_compile_time_eval():  # known numbers are looked at even where a program is being traced
-        channel.validate()
+    channel.validate()
+    with jax.ensure_compile_time_eval():
         least = int(least_nodes(channel))
     if nodes < least:
         raise ValueError(f"{nodes} nodes are too few for the jumps and kinks of {channel.name}; give at least {least}")

@@ -11,7 +11,7 @@ import pytest
 
 import pnp
 from pnp import ffi, llvm, settle, step
-from pnp.assembly import fluxes, residual, with_baths
+from pnp.assembly import ends, fluxes, residual, with_baths
 from pnp.excess import Davies, Steric
 from pnp.levels import make_levels
 from pnp.linear import from_arms, in_arms
@@ -101,7 +101,7 @@ def test_settled_ions_have_constant_fluxes(ideal):
     problem, unknowns, alone, _ = ideal
     found = settle.settled(problem, unknowns)
     np.testing.assert_array_equal(found[0], unknowns[0])
-    through = fluxes(alone, with_baths(alone, from_arms(found)[:, 1:-1, 3]))
+    through = fluxes(alone, *ends(with_baths(alone, from_arms(found)[:, 1:-1, 3])))
     np.testing.assert_allclose(through, np.broadcast_to(through[:, :1], through.shape), rtol=1e-10)
     assert np.all(through != 0)
 
@@ -121,7 +121,7 @@ def test_next_to_nothing_keeps_its_digits():
     problem, unknowns, alone, _ = problem_of(make_charged(density=0.0, barrier=200.0))
     flat = unknowns.at[0].set(0.0).at[0, 0, 0].set(problem.voltage)
     found = settle.settled(problem, flat)
-    through = fluxes(alone, with_baths(alone, from_arms(found)[:, 1:-1, 3]))[1]
+    through = fluxes(alone, *ends(with_baths(alone, from_arms(found)[:, 1:-1, 3])))[1]
     assert 0 < np.abs(through).max() < 1e-80
     near = np.asarray(through)[: NODES // 8]
     np.testing.assert_allclose(near, near[0], rtol=1e-9)
