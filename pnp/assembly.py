@@ -1,13 +1,14 @@
 """From local laws to the global system: balances at every node and their Jacobian, by autodiff."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import chain
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.extend.core import Literal, jaxpr_as_fun
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from pnp.excess import ActivityLaw
 from pnp.laws import Element, Ends, element_balance, element_flux, excess_solved, resistance
@@ -58,11 +59,11 @@ class Problem(eqx.Module):
         each = zip(*self.reference, strict=True)
         return jnp.stack([jnp.concatenate([left, right[-1:]]) for left, right in each])
 
-    def apply(self, law: Callable, left, right, excess: Ends | None = None):
+    def apply(self, law: Callable, left, right, excess: Ends | None = None, **more):
         """A law of `pnp.laws` for all elements at once, given the states at their ends."""
         charging = lambda elements: (elements.charge, elements.excess)
         elements = eqx.tree_at(charging, self.elements, replace_fn=lambda value: value * self.charged)
-        return law(left, right, self.reference, elements, self.valence, excess or (self.excess, self.excess))
+        return law(left, right, self.reference, elements, self.valence, excess or (self.excess, self.excess), **more)
 
 
 def elements_in_arms(elements: Element) -> Element:
@@ -89,17 +90,53 @@ def fluxes(problem: Problem, left, right) -> Float[Array, "ion *place"]:
     return jnp.stack(problem.apply(element_flux, list(left), list(right)))
 
 
-def resistances(problem: Problem, left, right) -> Float[Array, "ion *place"]:
-    """Resistance of each element to each ion, in units of its own for each ion that keep it from overflowing."""
+def resistances(problem: Problem, left, right) -> tuple[Float[Array, "ion *place"], Float[Array, "ion *place"]]:
+    """Resistance of each element to each ion, in units that keep it from overflowing, one for each ion; and the
+    logarithm of the unit."""
     heights, factors = map(jnp.stack, problem.apply(resistance, left, right))
     along = tuple(range(1, heights.ndim - problem.voltage.ndim))
-    return jnp.exp(heights - jnp.max(heights, axis=along, keepdims=True)) * factors
+    highest = jnp.max(heights, axis=along, keepdims=True)
+    return jnp.exp(heights - highest) * factors, highest
 
 
 def shares(problem: Problem, unknowns: Float[Array, "unknown node"]) -> Float[Array, "ion element"]:
     """The share each element has of the resistance to each ion; they add up to 1."""
-    each = resistances(problem, *ends(unknowns))
+    each, _ = resistances(problem, *ends(unknowns))
     return each / each.sum(1, keepdims=True)
+
+
+class MeanFlux(NamedTuple):
+    """What passes through a pore, mM nm³/ns."""
+
+    mean: Float[Array, " ion"]
+    deviation: Float[Array, "ion element"]
+    """From the mean; it has no derivative."""
+    highest: Int[Array, " ion"]
+    """The element of the highest resistance."""
+
+
+def mean_flux(problem: Problem, unknowns) -> MeanFlux:
+    """Flux of each ion, averaged over the elements, and its deviation along x.
+
+    The flux is the same in every element but for round-off. Each counts by its share of the resistance, for there the
+    driving force is found: where an ion moves freely, behind a barrier say, the last digit of mu is a large flux. For
+    the same reason the deviation of an element of less than the average resistance counts in proportion.
+
+    Differentiated is the flux through the element of the highest resistance alone: whatever the problem, it is the
+    same through all others.
+    """
+    fixed = jax.lax.stop_gradient((problem, unknowns))
+    along, share = fluxes(fixed[0], *ends(fixed[1])), shares(*fixed)
+    mean, highest = (along * share).sum(1), jnp.argmax(share, axis=1)
+    deviation = (along - mean[:, None]) * jnp.minimum(1.0, share * share.shape[1])
+    one = flux_at(highest, problem, unknowns)
+    return MeanFlux(mean + (one - jax.lax.stop_gradient(one)), deviation, highest)
+
+
+def flux_at(where: Int[Array, " ion"], problem: Problem, unknowns) -> Float[Array, " ion"]:
+    """Flux of each ion through an element of its own."""
+    there = eqx.tree_at(lambda p: p.elements, problem, jax.tree.map(lambda a: a[..., where], problem.elements))
+    return jnp.diagonal(fluxes(there, unknowns[:, where], unknowns[:, where + 1]))
 
 
 def with_baths(problem: Problem, interior: Float[Array, "unknown interior"]) -> Float[Array, "unknown node"]:
@@ -108,22 +145,31 @@ def with_baths(problem: Problem, interior: Float[Array, "unknown interior"]) -> 
     return jnp.concatenate([inside, interior, jnp.zeros_like(inside)], axis=1)
 
 
-def residual(problem: Problem, interior: Float[Array, "unknown interior"]) -> Float[Array, "unknown interior"]:
-    """Imbalance of charge and of each ion at every node between the baths: flux out, less what the node holds."""
+def residual(
+    problem: Problem, interior: Float[Array, "unknown interior"], settled_flux: Float[Array, " ion"] | None = None
+) -> Float[Array, "unknown interior"]:
+    """Imbalance of charge and of each ion at every node between the baths: flux out, less what the node holds.
+
+    settled_flux: as `laws.element_balance` has it, for the sake of derivatives.
+    """
     unknowns = with_baths(problem, interior)
-    through, left, right = problem.apply(element_balance, *ends(unknowns))
+    through, left, right = problem.apply(element_balance, *ends(unknowns), settled_flux=settled_flux)
     outward = jnp.stack([flux[1:] - flux[:-1] for flux in through])
     held = jnp.stack([a[1:] + b[:-1] for a, b in zip(left, right, strict=True)])
     return outward.at[: len(held)].add(-held)
 
 
-def linearize(problem: Problem, near: list, far: list) -> tuple[tuple[list, list, list], Couplings]:
+def linearize(
+    problem: Problem, near: list, far: list, settled_flux: Sequence | None = None
+) -> tuple[tuple[list, list, list], Couplings]:
     """What passes through the elements and what their ends hold (see `laws.element_balance`), with derivatives."""
     count = len(near)
     states = [*near, *far]
     # Traced once: the law and its derivatives are then read off the trace.
     excess = problem.apply(excess_solved, near, far)
-    law = lambda *s: list(chain(*problem.apply(element_balance, s[:count], s[count:], excess)))
+    law = lambda *s: list(
+        chain(*problem.apply(element_balance, s[:count], s[count:], excess, settled_flux=settled_flux))
+    )
     traced = jax.make_jaxpr(law)(*states)
     value, depends = jaxpr_as_fun(traced), _dependence(traced.jaxpr)
     rows: list[list] = [[None] * (2 * count) for _ in depends]

@@ -77,7 +77,9 @@ class Excess(eqx.Module):
         return []
 
 
-class _NoExcess(ActivityLaw):
+class PointIons(ActivityLaw):
+    """mu_ex = 0."""
+
     def of_concentration(self, concentration, valence):
         return [0.0] * len(concentration)
 
@@ -89,7 +91,7 @@ class Ideal(Excess):
     """Point ions that see each other through the mean field only: mu_ex = 0."""
 
     def law(self, ion_names, permittivity, temperature):
-        return _NoExcess()
+        return PointIons()
 
     def describe(self, permittivity, temperature):
         return "none (point ions)"

@@ -15,6 +15,7 @@ A node's state is the sequence (phi, mu_1 − mu_ref_1, …), where mu_ref is gi
 from collections.abc import Sequence
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
@@ -49,15 +50,34 @@ class Element(eqx.Module):
     """Whether the reference changes to the outside bath's across this element."""
 
 
-def edge_flux(conductance, left_concentration, psi_step, mu_step):
-    """Flux through an element, positive to the right: −(D A / h) c_L B(Δψ) expm1(Δμ), mM nm³/ns.
+def edge_weight(conductance, left_concentration, psi_step):
+    """(D A / h) c_L B(Δψ), of which −expm1(Δμ) is the flux through an element, positive to the right: mM nm³/ns.
 
     Δψ = Δ(z phi + mu_ex) and Δμ are right minus left. This is the exponentially fitted flux of
     Scharfetter & Gummel (1969, IEEE Trans. Electron Devices 16:64), exact for a constant flux in a
     constant force, factored so that a flux driven by Δμ = 1e-12 kT still keeps every digit (the
     textbook form B(−Δψ) c_R − B(Δψ) c_L loses them all).
     """
-    return -conductance * left_concentration * bernoulli(psi_step) * jnp.expm1(mu_step)
+    return conductance * left_concentration * bernoulli(psi_step)
+
+
+@jax.custom_jvp
+def edge_flux_change(flux, weight, drive):
+    """Nothing, with the derivatives of −weight · drive where that is known to be `flux`.
+
+    The weight is an `edge_weight`, the drive expm1(Δμ). Where an ion floats between barriers,
+    Δμ is round-off: no digit of the product is right, nor of its derivative by the weight, and other elements conduct
+    1e-200 as well. But the flux, the same all along the pore, is known.
+    """
+    return jnp.zeros(jnp.broadcast_shapes(*map(jnp.shape, (flux, weight, drive))))
+
+
+@edge_flux_change.defjvp
+def _edge_flux_change_jvp(primals, tangents):
+    flux, weight, _ = primals
+    _, weight_change, drive_change = tangents
+    change = flux * (weight_change / weight) - weight * drive_change
+    return edge_flux_change(*primals), change
 
 
 def composition(phi, mu, fixed, valence, excess: ActivityLaw) -> tuple[list, list]:
@@ -107,12 +127,13 @@ def _both(left, right, reference, element, valence, excess):
     return [composition(*_end(end, state, reference, element, valence), excess[end]) for end, state in states]
 
 
-def _flux(left, right, reference, element, valence, compositions):
+def _flux(left, right, reference, element, valence, compositions, known=None):
     (psi_left, c_left), (psi_right, _) = compositions
     flux = []
     for k in range(len(valence)):
         mu_step = (right[1 + k] - left[1 + k]) + (reference[1][k] - reference[0][k])
-        flux.append(edge_flux(element.conductance[k], c_left[k], psi_right[k] - psi_left[k], mu_step))
+        weight, drive = edge_weight(element.conductance[k], c_left[k], psi_right[k] - psi_left[k]), jnp.expm1(mu_step)
+        flux.append(-weight * drive if known is None else edge_flux_change(known[k], weight, drive))
     return flux
 
 
@@ -132,12 +153,12 @@ def resistance(
         small = y < 1e-8
         far = jnp.where(small, 1.0, y)
         heights.append(jnp.maximum(*ends))
-        factors.append(jnp.where(small, 1 - y / 2, -jnp.expm1(-far) / far) / element.conductance[k])
+        factors.append(jnp.where(small, 1 - y / 2, -jnp.expm1(-far)) / (far * element.conductance[k]))
     return heights, factors
 
 
 def element_balance(
-    left: State, right: State, reference, element: Element, valence, excess: Ends
+    left: State, right: State, reference, element: Element, valence, excess: Ends, settled_flux=None
 ) -> tuple[State, State, State]:
     """What passes through an element, and what its two halves hold.
 
@@ -147,9 +168,11 @@ def element_balance(
 
     The two are kept apart because the flux leaves one node as it enters the other: elimination (`linear`) needs to
     know what is lost on the way, which a difference of sums could not tell from round-off.
+
+    settled_flux: that of each ion, if it is the same all along the pore. Only its change is then said to pass through.
     """
     compositions = _both(left, right, reference, element, valence, excess)
-    flux = _flux(left, right, reference, element, valence, compositions)
+    flux = _flux(left, right, reference, element, valence, compositions, settled_flux)
     near, far = (
         [element.volume[end] * sum(z * c for z, c in zip(valence, concentration, strict=True)) + element.charge[end]]
         for end, (_, concentration) in enumerate(compositions)

@@ -14,8 +14,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from pnp.assembly import Problem, elements_in_arms, residual, with_baths
-from pnp.excess import ActivityLaw
+from pnp.assembly import Problem, elements_in_arms, mean_flux, residual, with_baths
+from pnp.excess import ActivityLaw, PointIons
 from pnp.lanes import lanes_of, over_lanes
 from pnp.laws import Element
 from pnp.linear import from_arms, in_arms
@@ -158,12 +158,13 @@ def _root_jvp(primals, tangents):
         tangents[0],
         is_leaf=lambda leaf: leaf is None,
     )
-    balance = lambda s: residual(eqx.combine(s, static).whole(), interior)
+    flux = mean_flux(steady.whole(), with_baths(steady.whole(), interior)).mean
+    balance = lambda s: residual(eqx.combine(s, static).whole(), interior, flux)
     _, imbalance = jax.jvp(balance, (dynamic,), (tangent,))
-    fixed = jax.lax.stop_gradient((steady, interior))
+    fixed = jax.lax.stop_gradient((steady, interior, flux))
     # Derivatives never enter the elimination: they are further solves, backward with the transposed matrix.
     change = jax.lax.custom_linear_solve(
-        lambda x: jax.jvp(lambda u: residual(steady.whole(), u), (interior,), (x,))[1],
+        lambda x: jax.jvp(lambda u: residual(steady.whole(), u, flux), (interior,), (x,))[1],
         -imbalance,
         solve=lambda _, b: _solve(*fixed, b),
         transpose_solve=lambda _, b: _solve_transposed(*fixed, b),
@@ -175,11 +176,12 @@ def _root_jvp(primals, tangents):
 # --- from here on all arrays end in [lane], and those along the pore in [arm, lane] -----------
 
 
-def _solved(steady: Steady, interior, rhs, transposed):
+def _solved(steady: Steady, interior, flux, rhs, transposed):
     """x with J x = rhs at the nodes between the baths, J the residual's Jacobian there or its transpose."""
     unknowns = in_arms(with_baths(steady.whole(), interior))
     shared = in_arms(rhs).at[..., -1, 1, :].set(0.0)  # the arms' parts of the middle node are summed
-    return from_arms(linear_solution(steady.in_arms().whole(), unknowns, shared, transposed))
+    from_baths = jnp.stack([flux, -flux], axis=-2)[:, None]
+    return from_arms(linear_solution(steady.in_arms().whole(), unknowns, shared, transposed, from_baths))
 
 
 def _stepped_once(steady: Steady, unknowns):
@@ -219,9 +221,12 @@ def _newton(steady: Steady, frozen, settings: Settings, respond: bool):
     state = jax.lax.while_loop(lambda s: ~jnp.all(s.done | s.failed), advance, state)
     converged = jnp.where(state.walking, Status.CONVERGED_BY_CONTINUATION, Status.CONVERGED)
     status = jnp.where(state.failed, Status.NOT_CONVERGED, converged)
-    interior = from_arms(state.unknowns)[:, 1:-1]
+    unknowns = state.unknowns
+    if isinstance(steady.excess, PointIons):
+        unknowns, _ = settled(steady.whole(), unknowns)
+    interior = from_arms(unknowns)[:, 1:-1]
     response = None if state.response is None else from_arms(state.response)
-    unknown, node, arm = jnp.unravel_index(state.trouble, state.unknowns[:, 1:, :, 0].shape)
+    unknown, node, arm = jnp.unravel_index(state.trouble, unknowns[:, 1:, :, 0].shape)
     node = jnp.where(arm == 0, node + 1, interior.shape[1] - node)
     return interior, Report(status, state.iterations, response, jnp.stack([unknown, node]))
 
@@ -229,11 +234,13 @@ def _newton(steady: Steady, frozen, settings: Settings, respond: bool):
 def _advance(state: _State, steady, start, settings) -> _State:
     """One Newton step, and what follows from it for the continuation."""
     problem = steady.at(state.target)
-    update, response = newton_update(problem, state.unknowns, state.response is not None)
+    unknowns, flux = _with_settled_ions(problem, state, settings)
+    update, response = newton_update(problem, unknowns, state.response is not None, flux)
     size = jnp.max(jnp.abs(update), axis=(0, 1, 2))  # of the undamped update: a small damped step proves nothing
     finite = jnp.isfinite(size)
-    moved = _stepped(state.unknowns, update, size, problem, settings)
-    tolerance = jnp.where(state.target >= 1.0, settings.tolerance, settings.rough_tolerance)
+    moved = _stepped(unknowns, update, size, problem, settings)
+    final = settings.excess_tolerance if flux is None else settings.tolerance
+    tolerance = jnp.where(state.target >= 1.0, final, settings.rough_tolerance)
     arrived = finite & (_remaining(size, state.size, settings) < tolerance)
     lost = ~arrived & (~finite | (state.tries + 1 >= settings.attempt_iterations))
 
@@ -287,18 +294,27 @@ def _remaining(size, previous, settings):
     return jnp.minimum(shown, 10.0) * size**2
 
 
+def _with_settled_ions(problem: Problem, state: _State, settings: Settings):
+    """The unknowns with the ions in the steady state they have in the potential, and their fluxes, if point ions.
+
+    Newton then walks in phi alone. If ions have an excess potential their steady state is not known but for
+    iteration; as near to the solution as to converge quadratically Newton is better off with what it has.
+    """
+    if isinstance(problem.excess, PointIons):
+        return settled(problem, state.unknowns)
+    near = state.size < settings.quadratic_below
+    at = jax.lax.cond(jnp.all(near), lambda: state.unknowns, lambda: settled(problem, state.unknowns)[0])
+    return jnp.where(near, state.unknowns, at), None
+
+
 def _stepped(unknowns, update, size, problem, settings):
-    """The next iterate. Far from the solution only phi is updated, by a step that is capped, and the ions are given
-    the steady state they have in that potential; near to it all are updated.
+    """The next iterate: a step that is capped, far from the solution.
 
     update: [unknown, node, arm, lane] for the nodes beyond the baths; size: its largest entry, [lane].
     """
-    near = size < settings.quadratic_below
     energy = jnp.max(jnp.abs(problem.valence), axis=0) * jnp.max(jnp.abs(update[0]), axis=(0, 1))
-    step = jnp.where(near, 1.0, jnp.minimum(1.0, settings.energy_cap / energy))
-    moved = unknowns.at[:, 1:].add(jnp.where(near, update, step * update))
-    in_steady_state = jax.lax.cond(jnp.all(near), lambda: moved, lambda: settled(problem, moved))
-    return jnp.where(near, moved, in_steady_state)
+    step = jnp.where(size < settings.quadratic_below, 1.0, jnp.minimum(1.0, settings.energy_cap / energy))
+    return unknowns.at[:, 1:].add(step * update)
 
 
 def _carried(unknowns, steady, start, reached, target):
@@ -331,8 +347,8 @@ def _newton_shapes(steady: Steady, frozen, settings: Settings, respond: bool):
     return interior, Report(shaped(int), shaped(int), interior if respond else None, shaped(int, 2))
 
 
-def _solved_shapes(steady: Steady, interior, rhs):
-    return jax.ShapeDtypeStruct((*rhs.shape[:-1], lanes_of((steady, interior, rhs))), float)
+def _solved_shapes(steady: Steady, interior, flux, rhs):
+    return jax.ShapeDtypeStruct((*rhs.shape[:-1], lanes_of((steady, interior, flux, rhs))), float)
 
 
 _find, _find_and_respond = (

@@ -57,11 +57,14 @@ def _limit(value):
 class Settings(eqx.Module):
     """Tolerances and limits of the nonlinear solve; the defaults are meant to be left alone."""
 
-    tolerance: Float[Array, ""] = _limit(1e-18)
-    """Largest error of phi and mu (kT) expected to be left after the last step, as `_remaining` predicts it.
-    That of mu is multiplied by the conductance of an element over the pore's, thousands, to that of a flux."""
+    tolerance: Float[Array, ""] = _limit(1e-13)
+    """Largest error of phi (kT) expected to be left after the last step: to about as much of themselves the currents of
+    point ions are known, whose mu follows exactly."""
+    excess_tolerance: Float[Array, ""] = _limit(1e-18)
+    """The same of phi and mu where ions have an excess potential, so that mu, too, is found by steps: its error is
+    multiplied by the conductance of an element over the pore's, thousands, to that of a flux, which may be small."""
     rough_tolerance: Float[Array, ""] = _limit(1e-9)
-    """The same on the coarse mesh, whose answer corrects that of the fine one by a small part of itself, and
+    """The same of either on the coarse mesh, whose answer corrects that of the fine one by a small part of itself, and
     at the stops of a continuation."""
     energy_cap: Float[Array, ""] = _limit(15.0)
     """Largest change in one step of z phi (kT) of the ion of highest valence. Linearised Boltzmann factors say little
@@ -92,4 +95,4 @@ class Settings(eqx.Module):
 
     def rough(self) -> "Settings":
         """These, with the rough tolerance everywhere."""
-        return eqx.tree_at(lambda s: s.tolerance, self, self.rough_tolerance)
+        return eqx.tree_at(lambda s: (s.tolerance, s.excess_tolerance), self, (self.rough_tolerance,) * 2)

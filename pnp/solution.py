@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from pnp import units
-from pnp.assembly import Problem, ends, fluxes, shares, with_baths
+from pnp.assembly import Problem, flux_at, mean_flux, with_baths
 from pnp.channel import Channel
 from pnp.laws import composition
 from pnp.levels import Levels
@@ -243,7 +243,7 @@ def _current_slope(state: tuple[Steady, Array, Array], charge, where):
 
     def current(voltage, interior):
         problem = steady._replace(voltage=voltage).whole()
-        return _flux_at(where, problem, with_baths(problem, interior)) @ charge
+        return flux_at(where, problem, with_baths(problem, interior)) @ charge
 
     _, slope = jax.jvp(current, (steady.voltage, interior), (jnp.ones_like(steady.voltage), response))
     return slope
@@ -254,40 +254,6 @@ def overall_status(fine, coarse, coarseness):
     trusted = (coarse != Status.NOT_CONVERGED) & (SAFETY * coarseness <= COARSE_ERROR)
     converged = jnp.where(trusted, jnp.maximum(fine, coarse), Status.MESH_TOO_COARSE)
     return jnp.where(fine == Status.NOT_CONVERGED, fine, converged)
-
-
-class MeanFlux(NamedTuple):
-    """What passes through a pore, mM nm³/ns."""
-
-    mean: Float[Array, " ion"]
-    deviation: Float[Array, "ion element"]
-    """From the mean; it has no derivative."""
-    highest: Int[Array, " ion"]
-    """The element of the highest resistance."""
-
-
-def mean_flux(problem: Problem, unknowns) -> MeanFlux:
-    """Flux of each ion, averaged over the elements, and its deviation along x.
-
-    The flux is the same in every element but for round-off. Each counts by its share of the resistance, for there the
-    driving force is found: where an ion moves freely, behind a barrier say, the last digit of mu is a large flux. For
-    the same reason the deviation of an element of less than the average resistance counts in proportion.
-
-    Differentiated is the flux through the element of the highest resistance alone: whatever the problem, it is the
-    same through all others.
-    """
-    fixed = jax.lax.stop_gradient((problem, unknowns))
-    along, share = fluxes(fixed[0], *ends(fixed[1])), shares(*fixed)
-    mean, highest = (along * share).sum(1), jnp.argmax(share, axis=1)
-    deviation = (along - mean[:, None]) * jnp.minimum(1.0, share * share.shape[1])
-    one = _flux_at(highest, problem, unknowns)
-    return MeanFlux(mean + (one - jax.lax.stop_gradient(one)), deviation, highest)
-
-
-def _flux_at(where: Int[Array, " ion"], problem: Problem, unknowns) -> Float[Array, " ion"]:
-    """Flux of each ion through an element of its own."""
-    there = eqx.tree_at(lambda p: p.elements, problem, jax.tree.map(lambda a: a[..., where], problem.elements))
-    return jnp.diagonal(fluxes(there, unknowns[:, where], unknowns[:, where + 1]))
 
 
 def _node_concentrations(problem: Problem, unknowns):

@@ -3,11 +3,12 @@ linear system eliminated."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
 from pnp.assembly import Arms, Problem, ends, in_elements, linearize
 from pnp.ffi import traced_law
@@ -17,40 +18,48 @@ from pnp.laws import element_balance
 from pnp.linear import Couplings, by_platform, eliminate
 
 
-def newton_update(problem: Problem, unknowns: Arms, respond: bool) -> tuple[Arms, Arms | None]:
+def newton_update(
+    problem: Problem, unknowns: Arms, respond: bool, flux: Float[Array, "ion element arm lane"] | None = None
+) -> tuple[Arms, Arms | None]:
     """What Newton would change of the unknowns beyond the baths, and, if asked, how they answer the voltage.
 
-    problem: in arms, see `Problem`. The second is d unknowns / d voltage, kT per kT/e.
+    problem: in arms, see `Problem`. flux: of the ions, if they are settled in this potential (`settle.settled`). The
+    second is d unknowns / d voltage, kT per kT/e.
     """
     at_inside = jnp.zeros((unknowns.shape[1] - 1, 2, 1), bool).at[0, 0].set(True)
-    update, *response = _solved(_STEPS[respond], problem, unknowns, at_inside)
+    update, *response = _solved(_STEPS[respond], problem, unknowns, (at_inside, flux))
     return update, response[0] if response else None
 
 
-def linear_solution(problem: Problem, unknowns: Arms, rhs: Arms, transposed: bool) -> Arms:
+def linear_solution(
+    problem: Problem, unknowns: Arms, rhs: Arms, transposed: bool, flux: Float[Array, "ion element arm lane"]
+) -> Arms:
     """x beyond the baths with J x = `rhs`, J the Jacobian there of the balance of every node; or with Jᵀ x = `rhs`.
 
-    problem: in arms. rhs: at the nodes beyond the baths; what both arms say of the middle one is added.
+    problem: in arms. rhs: at the nodes beyond the baths; what both arms say of the middle one is added. flux: of the
+    ions, which are in a steady state, from the near to the far ends of the elements.
     """
-    return _solved(_loaded, problem, unknowns, rhs, transposed)[0]
+    return _solved(_loaded, problem, unknowns, (rhs, flux), transposed)[0]
 
 
 # --- the laws that are eliminated ---------------------------------------------------------------
 
 
-def _balance(
-    problem: Problem, near: Sequence, far: Sequence, at_inside: Bool[Array, "*place"], respond: bool
-) -> Stamps:
-    """Of Newton's step; `at_inside` is true of the element whose near end is the inside bath, where phi is the
-    voltage."""
-    near, far = list(near), list(far)
-    balance, couplings = linearize(problem, near, far)
-    columns = [balance]
+def _balance(problem: Problem, near: Sequence, far: Sequence, own: tuple, respond: bool) -> Stamps:
+    """Of Newton's step. own: true of the element whose near end is the inside bath, where phi is the voltage; and the
+    flux of ions that are settled, or None."""
+    at_inside, flux = own
+    near, far, flux = list(near), list(far), None if flux is None else list(flux)
+    (through, *held), couplings = linearize(problem, near, far, flux)
+    if flux is not None:  # no node gets more of an ion than it gives
+        through = [through[0], *[None] * len(flux)]
+    columns = [(through, *held)]
     if respond:
 
         def pushed(voltage):
             moved = eqx.tree_at(lambda p: p.voltage, problem, voltage)
-            return moved.apply(element_balance, [jnp.where(at_inside, voltage, near[0]), *near[1:]], far)
+            first = [jnp.where(at_inside, voltage, near[0]), *near[1:]]
+            return moved.apply(element_balance, first, far, settled_flux=flux)
 
         columns.append(jax.jvp(pushed, (problem.voltage,), (jnp.ones_like(problem.voltage),))[1])
     through, *loads = ([list(row) for row in zip(*part, strict=True)] for part in zip(*columns, strict=True))
@@ -61,9 +70,10 @@ def _balance(
 _STEPS = tuple(partial(_balance, respond=respond) for respond in (False, True))
 
 
-def _loaded(problem: Problem, near: Sequence, far: Sequence, rhs: Float[Array, "unknown *place"]) -> Stamps:
-    """Of a given right-hand side, at the far ends."""
-    _, couplings = linearize(problem, list(near), list(far))
+def _loaded(problem: Problem, near: Sequence, far: Sequence, own: tuple) -> Stamps:
+    """Of a given right-hand side, at the far ends. own: that, and the flux of the ions, which is settled."""
+    rhs, flux = own
+    _, couplings = linearize(problem, list(near), list(far), list(flux))
     nothing: list = [[None]] * len(near)
     return Stamps(*couplings, nothing, nothing, [[row] for row in rhs])
 
@@ -71,8 +81,8 @@ def _loaded(problem: Problem, near: Sequence, far: Sequence, rhs: Float[Array, "
 # --- their elimination --------------------------------------------------------------------------
 
 
-def _solved(law: Callable, problem: Problem, unknowns: Arms, own: Array, transposed: bool = False) -> list[Arms]:
-    """x of every right-hand side of a law; `own`: the law's own argument, [*items, element, arm, lane].
+def _solved(law: Callable, problem: Problem, unknowns: Arms, own: Any, transposed: bool = False) -> list[Arms]:
+    """x of every right-hand side of a law; `own`: the law's own arguments, [*items, element, arm, lane].
 
     On CPUs the law is translated into the compiled elimination where it can be (`pnp.kernel`); elsewhere, and for
     excess potentials that are found by iteration, it is evaluated on arrays.
@@ -82,7 +92,7 @@ def _solved(law: Callable, problem: Problem, unknowns: Arms, own: Array, transpo
     return by_platform(ways, partial(_by_arrays, law, transposed), problem, unknowns, own)
 
 
-def _compiled_for(law: Callable, problem: Problem, unknowns: Arms, own: Array, transposed: bool):
+def _compiled_for(law: Callable, problem: Problem, unknowns: Arms, own: Any, transposed: bool):
     """XLA's name of the compiled program, if there is one, and what its stamps look like."""
     arguments = _arguments(problem, unknowns, own)
     traced, stamps = traced_law(law, arguments, (None, 0, 1, None))
@@ -90,16 +100,16 @@ def _compiled_for(law: Callable, problem: Problem, unknowns: Arms, own: Array, t
     return None if name is None else (name, stamps.pattern())
 
 
-def _by_kernel(name: str, pattern: Stamps, problem: Problem, unknowns: Arms, own: Array) -> list[Arms]:
+def _by_kernel(name: str, pattern: Stamps, problem: Problem, unknowns: Arms, own: Any) -> list[Arms]:
     arguments = _arguments(problem, unknowns, own)
     return eliminated(name, pattern, unknowns.shape[1] - 1, lanes_of(arguments), jax.tree.leaves(arguments))
 
 
-def _arguments(problem: Problem, unknowns: Arms, own: Array):
+def _arguments(problem: Problem, unknowns: Arms, own: Any):
     return in_elements(problem), unknowns, unknowns, own
 
 
-def _by_arrays(law: Callable, transposed: bool, problem: Problem, unknowns: Arms, own: Array) -> list[Arms]:
+def _by_arrays(law: Callable, transposed: bool, problem: Problem, unknowns: Arms, own: Any) -> list[Arms]:
     stamps = law(problem, *ends(unknowns), own)
     # Without the barrier the compiler works out parts of the derivatives again for each of their uses.
     stamps = jax.lax.optimization_barrier(stamps)

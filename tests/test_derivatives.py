@@ -27,6 +27,38 @@ def current(scale, where, voltage=80.0):
     return pnp.solve(channel, voltage, nodes=NODES).current
 
 
+@pytest.mark.parametrize("height", [5.0, 200.0])
+def test_derivatives_with_ions_between_two_barriers(height, monkeypatch):
+    """Of ln I: at 200 kT, where I is 1e-85 pA, mu varies between the barriers by less than round-off."""
+    x = np.array([0.0, 1, 1, 2, 2, 3, 3, 4, 4, 6])
+    barriers = height * np.array([0.0, 0, 1, 1, 0, 0, 1, 1, 0, 0])
+    channel = pnp.Channel.from_profiles(
+        x,
+        area=np.ones(10),
+        fixed_charge=-0.5 * np.array([0.0, 0, 0, 0, 1, 1, 0, 0, 0, 0]),
+        ions={"K": pnp.Ion(1, 1.957), "Cl": pnp.Ion(-1, 2.032)},
+        pmf={"K": barriers, "Cl": barriers},
+        inside={"K": 300.0, "Cl": 300.0},
+        outside={"K": 100.0, "Cl": 100.0},
+    )
+    hold_mesh(monkeypatch, meshes.make_mesh(channel, NODES))
+    well = lambda c: c.pore.charge[0].density.y
+
+    def log_current(scale):
+        changed = eqx.tree_at(well, channel, well(channel) * scale)
+        return jnp.log(pnp.solve(changed, 60.0, nodes=NODES).ion_current[0])
+
+    forward, reverse, f = (
+        jax.jit(jax.jacfwd(log_current))(1.0),
+        jax.jit(jax.grad(log_current))(1.0),
+        jax.jit(log_current),
+    )
+    h = 1e-3
+    difference = (8 * (f(1 + h) - f(1 - h)) - (f(1 + 2 * h) - f(1 - 2 * h))) / (12 * h)
+    assert float(forward) == pytest.approx(float(difference), rel=1e-8)
+    assert float(reverse) == pytest.approx(float(forward), rel=1e-10)
+
+
 @pytest.mark.slow
 def test_forward_reverse_and_difference_agree(monkeypatch):
     hold_mesh(monkeypatch, meshes.make_mesh(CHANNEL, NODES))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pnp.excess import Ideal
-from pnp.laws import Element, edge_flux, element_balance, element_flux, resistance
+from pnp.laws import Element, edge_flux_change, edge_weight, element_balance, element_flux, resistance
 from pnp.theory.ghk import bernoulli
 
 mpmath.mp.dps = 50
@@ -42,7 +42,9 @@ def test_derivatives_of_bernoulli(x):
 def test_flux_keeps_every_digit_of_a_tiny_driving_force(mu_step, psi_step):
     c_left = 137.0
     b, m = exact_bernoulli(psi_step), mpmath.expm1(mpmath.mpf(mu_step))
-    assert float(edge_flux(2.0, c_left, psi_step, mu_step)) == pytest.approx(float(-2 * c_left * b * m), rel=1e-14)
+    assert float(-edge_weight(2.0, c_left, psi_step) * np.expm1(mu_step)) == pytest.approx(
+        float(-2 * c_left * b * m), rel=1e-14
+    )
 
 
 def test_flux_is_ghk_in_a_constant_field():
@@ -50,7 +52,26 @@ def test_flux_is_ghk_in_a_constant_field():
     c_left, c_right, psi = 100.0, 20.0, 1.7
     mu = np.log(c_right / c_left) + psi
     textbook = -(bernoulli(-psi) * c_right - bernoulli(psi) * c_left)
-    assert float(edge_flux(1.0, c_left, psi, mu)) == pytest.approx(float(textbook), rel=1e-13)
+    assert float(-edge_weight(1.0, c_left, psi) * np.expm1(mu)) == pytest.approx(float(textbook), rel=1e-13)
+
+
+def test_a_known_flux_changes_as_the_flux_does():
+    """To second order too, if the flux itself does."""
+
+    def plain(psi, mu):
+        return -edge_weight(2.0, 137.0 * jnp.exp(-psi), psi) * jnp.expm1(mu)
+
+    def known(flux):
+        return lambda psi, mu: edge_flux_change(
+            flux(psi, mu), edge_weight(2.0, 137.0 * jnp.exp(-psi), psi), jnp.expm1(mu)
+        )
+
+    at = (0.7, -0.3)
+    assert float(known(plain)(*at)) == 0.0
+    for one, other in zip(jax.grad(plain, (0, 1))(*at), jax.grad(known(plain), (0, 1))(*at), strict=True):
+        assert float(other) == pytest.approx(float(one), rel=1e-13)
+    second = [jax.hessian(lambda v, f=f: f(*v))(jnp.array(at)) for f in (plain, known(plain))]
+    np.testing.assert_allclose(second[1], second[0], rtol=1e-12)
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ def steric():
 def test_the_compiled_step_is_the_step_on_arrays(which, respond, request):
     pytest.importorskip("llvmlite")
     problem, unknowns, *_ = request.getfixturevalue(which)
-    law, own = step._STEPS[respond], at_inside(unknowns)
+    law, own = step._STEPS[respond], (at_inside(unknowns), None)
     assert step._compiled_for(law, problem, unknowns, own, False) is not None
     found = [part for part in step.newton_update(problem, unknowns, respond) if part is not None]
     expected = jax.jit(partial(step._by_arrays, law, False))(problem, unknowns, own)
@@ -83,14 +83,17 @@ def test_a_step_solves_the_linearised_problem(ideal):
 @pytest.mark.parametrize("transposed", [False, True])
 def test_compiled_and_on_arrays_linear_solutions_fit_the_jacobian(which, transposed, request):
     pytest.importorskip("llvmlite")
-    problem, unknowns, alone, full = request.getfixturevalue(which)
-    interior = full[:, 1:-1, 3]
+    problem, unknowns, alone, _ = request.getfixturevalue(which)
+    unknowns, flux = settle.settled(problem, unknowns)
+    interior = from_arms(unknowns)[:, 1:-1, 3]
     rhs = jnp.asarray(RNG.normal(size=interior.shape))
     shared = in_arms(jnp.broadcast_to(rhs[..., None], (*rhs.shape, len(MILLIVOLTS)))).at[:, -1, 1].set(0.0)
-    assert step._compiled_for(step._loaded, problem, unknowns, shared, transposed) is not None
-    found = step.linear_solution(problem, unknowns, shared, transposed)
-    (expected,) = jax.jit(partial(step._by_arrays, step._loaded, transposed))(problem, unknowns, shared)
+    assert step._compiled_for(step._loaded, problem, unknowns, (shared, flux), transposed) is not None
+    found = step.linear_solution(problem, unknowns, shared, transposed, flux)
+    (expected,) = jax.jit(partial(step._by_arrays, step._loaded, transposed))(problem, unknowns, (shared, flux))
     np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9 * np.abs(expected).max())
+    if which == "steric":
+        return  # is not quite in a steady state
     x = from_arms(found)[..., 3]
     balance = lambda u: residual(alone, u)
     times = jax.vjp(balance, interior)[1](x)[0] if transposed else jax.jvp(balance, (interior,), (x,))[1]
@@ -99,9 +102,11 @@ def test_compiled_and_on_arrays_linear_solutions_fit_the_jacobian(which, transpo
 
 def test_settled_ions_have_constant_fluxes(ideal):
     problem, unknowns, alone, _ = ideal
-    found = settle.settled(problem, unknowns)
+    found, flux = settle.settled(problem, unknowns)
     np.testing.assert_array_equal(found[0], unknowns[0])
     through = fluxes(alone, *ends(with_baths(alone, from_arms(found)[:, 1:-1, 3])))
+    np.testing.assert_allclose(flux[:, 0, 0, 3], through.mean(1), rtol=1e-10)
+    np.testing.assert_allclose(flux, flux[:, :1, :1] * np.array([1.0, -1.0])[:, None] + 0 * flux, rtol=1e-13)
     np.testing.assert_allclose(through, np.broadcast_to(through[:, :1], through.shape), rtol=1e-10)
     assert np.all(through != 0)
 
@@ -109,18 +114,27 @@ def test_settled_ions_have_constant_fluxes(ideal):
 def test_compiled_and_on_arrays_ions_settle_alike(ideal):
     pytest.importorskip("llvmlite")
     problem, unknowns, *_ = ideal
-    found = settle.settled(problem, unknowns)
-    rise = settle._rise(problem)
-    assert settle._compiled_for(problem, rise, unknowns) is not None
-    expected = jax.jit(settle._by_arrays)(problem, rise, unknowns)
-    np.testing.assert_allclose(found[1:, 1:-1], expected[:, :-1], rtol=1e-11, atol=1e-15)
+    found, flux = settle.settled(problem, unknowns)
+    baths = settle._baths(problem)
+    assert settle._compiled_for(problem, baths, unknowns) is not None
+    mu, expected = jax.jit(settle._by_arrays)(problem, baths, unknowns)
+    np.testing.assert_allclose(found[1:, 1:-1], mu[:, :-1], rtol=1e-11, atol=1e-15)
+    np.testing.assert_allclose(flux, expected, rtol=1e-11)
+
+
+def test_steps_of_settled_ions_are_the_steps_of_all(ideal):
+    problem, unknowns, *_ = ideal
+    at, flux = settle.settled(problem, unknowns)
+    plain, known = step.newton_update(problem, at, True), step.newton_update(problem, at, True, flux)
+    for one, other in zip(plain, known, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-8, atol=1e-10 * np.abs(other).max())
 
 
 def test_next_to_nothing_keeps_its_digits():
     """Before a barrier of 200 kT mu falls by 1e-87 of itself, and that drives the flux."""
     problem, unknowns, alone, _ = problem_of(make_charged(density=0.0, barrier=200.0))
     flat = unknowns.at[0].set(0.0).at[0, 0, 0].set(problem.voltage)
-    found = settle.settled(problem, flat)
+    found, _ = settle.settled(problem, flat)
     through = fluxes(alone, *ends(with_baths(alone, from_arms(found)[:, 1:-1, 3])))[1]
     assert 0 < np.abs(through).max() < 1e-80
     near = np.asarray(through)[: NODES // 8]
@@ -129,7 +143,7 @@ def test_next_to_nothing_keeps_its_digits():
 
 def test_what_cannot_be_translated_is_done_on_arrays():
     problem, unknowns, *_ = problem_of(make_charged(excess=Davies()))
-    assert step._compiled_for(step._STEPS[0], problem, unknowns, at_inside(unknowns), False) is None
+    assert step._compiled_for(step._STEPS[0], problem, unknowns, (at_inside(unknowns), None), False) is None
     update, _ = step.newton_update(problem, unknowns, False)
     assert np.all(np.isfinite(update))
 
@@ -139,7 +153,7 @@ def test_without_llvmlite_all_is_done_on_arrays(ideal, monkeypatch):
     expected = step.newton_update(problem, unknowns, True)
     monkeypatch.setitem(sys.modules, "llvmlite.binding", None)  # cannot be imported
     monkeypatch.setattr(ffi, "compiler", llvm.compiler.__wrapped__)
-    assert step._compiled_for(step._STEPS[1], problem, unknowns, at_inside(unknowns), False) is None
+    assert step._compiled_for(step._STEPS[1], problem, unknowns, (at_inside(unknowns), None), False) is None
     found = step.newton_update(problem, unknowns, True)
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9 * np.abs(other).max())
