@@ -8,7 +8,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.extend.core import Literal, jaxpr_as_fun
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from pnp.excess import ActivityLaw
 from pnp.laws import Element, Ends, element_balance, element_flux, excess_solved, resistance
@@ -111,8 +111,8 @@ class MeanFlux(NamedTuple):
     mean: Float[Array, " ion"]
     deviation: Float[Array, "ion element"]
     """From the mean; it has no derivative."""
-    highest: Int[Array, " ion"]
-    """The element of the highest resistance."""
+    share: Float[Array, "ion element"]
+    """Of the resistance; without derivative."""
 
 
 def mean_flux(problem: Problem, unknowns) -> MeanFlux:
@@ -127,14 +127,15 @@ def mean_flux(problem: Problem, unknowns) -> MeanFlux:
     """
     fixed = jax.lax.stop_gradient((problem, unknowns))
     along, share = fluxes(fixed[0], *ends(fixed[1])), shares(*fixed)
-    mean, highest = (along * share).sum(1), jnp.argmax(share, axis=1)
+    mean = (along * share).sum(1)
     deviation = (along - mean[:, None]) * jnp.minimum(1.0, share * share.shape[1])
-    one = flux_at(highest, problem, unknowns)
-    return MeanFlux(mean + (one - jax.lax.stop_gradient(one)), deviation, highest)
+    one = highest_flux(problem, unknowns, share)
+    return MeanFlux(mean + (one - jax.lax.stop_gradient(one)), deviation, share)
 
 
-def flux_at(where: Int[Array, " ion"], problem: Problem, unknowns) -> Float[Array, " ion"]:
-    """Flux of each ion through an element of its own."""
+def highest_flux(problem: Problem, unknowns, share: Float[Array, "ion element"]) -> Float[Array, " ion"]:
+    """Flux of each ion through the element that has the largest share of its resistance."""
+    where = jnp.argmax(share, axis=1)
     there = eqx.tree_at(lambda p: p.elements, problem, jax.tree.map(lambda a: a[..., where], problem.elements))
     return jnp.diagonal(fluxes(there, unknowns[:, where], unknowns[:, where + 1]))
 

@@ -4,6 +4,9 @@
 back to an easy problem (no fixed charge, no voltage; or one already solved, at another voltage) and walks to
 the wanted one, charge first, then voltage; a step that fails is halved, one that succeeds is grown. All of it
 is one `while_loop` over many cases at once (the last axis, see `lanes`), each on its own walk.
+
+In a given potential the steady state of point ions is known (`settle`). So they are settled before every step, and
+Newton walks in phi alone: mu follows it, through regions without ions and between barriers too.
 """
 
 from functools import partial
@@ -51,7 +54,7 @@ class _State(NamedTuple):
     unknowns: Float[Array, "unknown node arm lane"]
     response: Float[Array, "unknown node arm lane"] | None
     """Their derivative with respect to the voltage, beyond the baths."""
-    settled: Float[Array, "unknown node arm lane"]
+    safe: Float[Array, "unknown node arm lane"]
     """The last converged iterate on the continuation path, at `reached`."""
     reached: Float[Array, " lane"]
     target: Float[Array, " lane"]
@@ -205,7 +208,7 @@ def _newton(steady: Steady, frozen, settings: Settings, respond: bool):
     state = _State(
         unknowns=jnp.where(direct, spread(guess), spread(base)),
         response=jnp.zeros_like(spread(guess)[:, 1:]) if respond else None,
-        settled=spread(base),
+        safe=spread(base),
         reached=began,
         target=jnp.where(direct, 1.0, began + stride),
         stride=spread(stride),
@@ -245,7 +248,7 @@ def _advance(state: _State, steady, start, settings) -> _State:
     lost = ~arrived & (~finite | (state.tries + 1 >= settings.attempt_iterations))
 
     reached = jnp.where(arrived, state.target, state.reached)
-    settled = jnp.where(arrived, moved, state.settled)
+    safe = jnp.where(arrived, moved, state.safe)
     stride = jnp.where(arrived, 2 * state.stride, state.stride)
     first_loss = lost & ~state.walking
     stride = jnp.where(lost, state.stride / 2, stride)
@@ -258,7 +261,7 @@ def _advance(state: _State, steady, start, settings) -> _State:
     # Few problems need it, so the cost of restarting is not paid where none does.
     moved = jax.lax.cond(
         turning.any(),
-        lambda: jnp.where(turning, _carried(settled, steady, start, reached, target), moved),
+        lambda: jnp.where(turning, _carried(safe, steady, start, reached, target), moved),
         lambda: moved,
     )
     change = lambda: jnp.where(jnp.isnan(update), jnp.inf, jnp.abs(update)).reshape(-1, update.shape[-1])
@@ -268,7 +271,7 @@ def _advance(state: _State, steady, start, settings) -> _State:
     after = _State(
         unknowns=moved,
         response=response,
-        settled=settled,
+        safe=safe,
         reached=reached,
         target=target,
         stride=stride,
@@ -295,10 +298,10 @@ def _remaining(size, previous, settings):
 
 
 def _with_settled_ions(problem: Problem, state: _State, settings: Settings):
-    """The unknowns with the ions in the steady state they have in the potential, and their fluxes, if point ions.
+    """The unknowns with point ions in the steady state they have in the potential, and the fluxes of these.
 
-    Newton then walks in phi alone. If ions have an excess potential their steady state is not known but for
-    iteration; as near to the solution as to converge quadratically Newton is better off with what it has.
+    If ions have an excess potential this is not their steady state, though nearer to it than what there is, far from
+    the solution. As near to it as to converge quadratically Newton does without.
     """
     if isinstance(problem.excess, PointIons):
         return settled(problem, state.unknowns)

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from pnp import units
-from pnp.assembly import Problem, flux_at, mean_flux, with_baths
+from pnp.assembly import Problem, highest_flux, mean_flux, with_baths
 from pnp.channel import Channel
 from pnp.laws import composition
 from pnp.levels import Levels
@@ -195,12 +195,13 @@ def assessed(levels: Levels, voltage: Array, coarse: Iterate, fine: Iterate) -> 
     """What the iterates on both meshes mean, with its errors; and dI/dV (nS) if the fine one has its response."""
     unit, charge = levels.unit, levels.charge
     problem, unknowns, report = fine.steady.whole(), fine.unknowns, fine.report
-    flux, deviation, highest = mean_flux(problem, unknowns)
+    flux, deviation, share = mean_flux(problem, unknowns)
     current = flux @ charge
     rough_current = mean_flux(coarse.steady.whole(), coarse.unknowns).mean @ charge
     size = jnp.maximum(jnp.abs(current), levels.least_current)
     uneven = unevenness(deviation, charge) / size
     coarseness = jnp.abs(current - rough_current) / 3 / size
+    unresolved = jnp.abs(flux * charge) @ _unresolved(problem, share, coarse.unknowns[0], unknowns[0]) / size
     # A factor, not a `where`: the derivative of what is not there must be NaN as well, not zero.
     known, compared = (jnp.where(one.status == Status.NOT_CONVERGED, jnp.nan, 1.0) for one in (report, coarse.report))
     valid = lambda value: known * value
@@ -213,7 +214,7 @@ def assessed(levels: Levels, voltage: Array, coarse: Iterate, fine: Iterate) -> 
         ion_current=valid(flux * charge),
         current=valid(current),
         extrapolated_current=valid(compared * (current + (current - rough_current) / 3)),
-        status=overall_status(report.status, coarse.report.status, coarseness),
+        status=overall_status(report.status, coarse.report.status, jnp.maximum(coarseness, unresolved)),
         conservation_error=valid(jax.lax.stop_gradient(uneven)),
         discretization_error=valid(jax.lax.stop_gradient(compared * coarseness)),
         iterations=report.iterations + coarse.report.iterations,
@@ -222,7 +223,7 @@ def assessed(levels: Levels, voltage: Array, coarse: Iterate, fine: Iterate) -> 
     )
     if report.response is None:
         return state, None
-    slope = _current_slope(jax.lax.stop_gradient((fine.steady, unknowns[:, 1:-1], report.response)), charge, highest)
+    slope = _current_slope(jax.lax.stop_gradient((fine.steady, unknowns[:, 1:-1], report.response)), charge, share)
     return state, valid(slope / unit)
 
 
@@ -236,21 +237,31 @@ def unevenness(deviation, charge) -> Float[Array, ""]:
     return (jnp.abs(charge) @ jnp.abs(deviation)).max()
 
 
-def _current_slope(state: tuple[Steady, Array, Array], charge, where):
-    """dI/dV (pA per kT/e) where the unknowns between the baths answer the voltage by `response`; by the flux of each
-    ion through one element, `where`."""
+def _current_slope(state: tuple[Steady, Array, Array], charge, share):
+    """dI/dV (pA per kT/e) where the unknowns between the baths answer the voltage by `response`."""
     steady, interior, response = state
 
     def current(voltage, interior):
         problem = steady._replace(voltage=voltage).whole()
-        return flux_at(where, problem, with_baths(problem, interior)) @ charge
+        return highest_flux(problem, with_baths(problem, interior), share) @ charge
 
     _, slope = jax.jvp(current, (steady.voltage, interior), (jnp.ones_like(steady.voltage), response))
     return slope
 
 
+def _unresolved(problem: Problem, share, coarse_phi, phi) -> Float[Array, " ion"]:
+    """Error of each ion's resistance, relative, if what two meshes differ by in phi does not cancel along the pore.
+
+    Where double layers are not resolved, errors of one region may make up for those of another on two meshes, though
+    on a third they would not: the difference of the currents is then too small by chance.
+    """
+    apart = jnp.abs(coarse_phi - phi[::2]) / 3
+    between = (apart[1:] + apart[:-1]) / 2
+    return jnp.abs(problem.valence) * (share.reshape(len(share), -1, 2).sum(2) @ between)
+
+
 def overall_status(fine, coarse, coarseness):
-    """The verdict on a point from both meshes; an unknown error counts as too large."""
+    """The verdict on a point from both meshes and its relative error; one that is not known counts as too large."""
     trusted = (coarse != Status.NOT_CONVERGED) & (SAFETY * coarseness <= COARSE_ERROR)
     converged = jnp.where(trusted, jnp.maximum(fine, coarse), Status.MESH_TOO_COARSE)
     return jnp.where(fine == Status.NOT_CONVERGED, fine, converged)

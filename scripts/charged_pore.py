@@ -27,9 +27,9 @@ SCREENING = constants.epsilon_0 * PERMITTIVITY * _VOLTS / _FARADAY * 1e18 / 1e3
 PICOAMPERES = _FARADAY * 1e-15 * 1e12 * AREA
 """In a flux of 1 M nm/ns of a monovalent ion."""
 
-TOLERANCE, ROUGH_TOLERANCE = 1e-18, 1e-9
-"""pnp's own: error of phi and mu (kT) expected to be left after Newton's last step; and on the coarse one of
-two meshes."""
+TOLERANCE, ROUGH_TOLERANCE = 1e-13, 1e-9
+"""pnp's own: error of phi (kT), and here of ln c, expected to be left after Newton's last step; and on the coarse one
+of two meshes."""
 STEP_CAP = 5.0  # kT, largest change in one Newton step
 HISTORY = 7  # voltages from which the baselines predict the next one
 MOST_STEPS = 60  # Newton steps at one voltage before it counts as failed

@@ -44,7 +44,7 @@ def test_known_hard_channels_at_one_volt():
 @pytest.mark.slow
 def test_random_channels():
     """300 of scripts/stress.py, of some structures; its 10,000 are of 16."""
-    structures = [((1, -1), True), ((2, -1), False), ((1, 2, -1), True)]
+    structures = [((1, -1), True), ((2, -1), False), ((3, -2), False), ((1, 2, -1), True)]
     verdicts, *_ = stress.run(300, 2, 200, structures=structures)
     for fault in ("wrong", "unexplained NaN", "flagged: no value", "unchecked: no reference"):
         assert not verdicts[fault].any(), (fault, np.flatnonzero(verdicts[fault]))
