@@ -69,7 +69,7 @@ class Settings(eqx.Module):
     energy_cap: Float[Array, ""] = _limit(15.0)
     """Largest change in one step of z phi (kT) of the ion of highest valence. Linearised Boltzmann factors say little
     beyond a few kT, but layers of 100 kT have to be crossed, while a step too far is taken back by 1 kT a step.
-    Of 10 to 100 tried on scripts/stress.py 15 needs the fewest steps; 60 and more fail."""
+    Of 15 to 80 tried on channels of scripts/stress.py 15 needs the fewest steps."""
     quadratic_below: Float[Array, ""] = _limit(0.1)
     """Largest update (kT) after which Newton is taken to converge quadratically: Boltzmann factors are then
     linear to some per cent, and no cap is in the way."""

@@ -27,6 +27,7 @@ def current(scale, where, voltage=80.0):
     return pnp.solve(channel, voltage, nodes=NODES).current
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("height", [5.0, 200.0])
 def test_derivatives_with_ions_between_two_barriers(height, monkeypatch):
     """Of ln I: at 200 kT, where I is 1e-85 pA, mu varies between the barriers by less than round-off."""

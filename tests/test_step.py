@@ -125,7 +125,8 @@ def test_compiled_and_on_arrays_ions_settle_alike(ideal):
 def test_steps_of_settled_ions_are_the_steps_of_all(ideal):
     problem, unknowns, *_ = ideal
     at, flux = settle.settled(problem, unknowns)
-    plain, known = step.newton_update(problem, at, True), step.newton_update(problem, at, True, flux)
+    both = jax.jit(lambda p, u, f: (step.newton_update(p, u, True), step.newton_update(p, u, True, f)))
+    plain, known = both(problem, at, flux)
     for one, other in zip(plain, known, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-8, atol=1e-10 * np.abs(other).max())
 
@@ -144,18 +145,18 @@ def test_next_to_nothing_keeps_its_digits():
 def test_what_cannot_be_translated_is_done_on_arrays():
     problem, unknowns, *_ = problem_of(make_charged(excess=Davies()))
     assert step._compiled_for(step._STEPS[0], problem, unknowns, (at_inside(unknowns), None), False) is None
-    update, _ = step.newton_update(problem, unknowns, False)
+    update = jax.jit(lambda p, u: step.newton_update(p, u, False)[0])(problem, unknowns)
     assert np.all(np.isfinite(update))
 
 
 def test_without_llvmlite_all_is_done_on_arrays(ideal, monkeypatch):
     problem, unknowns, *_ = ideal
-    expected = step.newton_update(problem, unknowns, True)
+    updated = lambda: jax.jit(lambda p, u: step.newton_update(p, u, True))(problem, unknowns)
+    expected = updated()
     monkeypatch.setitem(sys.modules, "llvmlite.binding", None)  # cannot be imported
     monkeypatch.setattr(ffi, "compiler", llvm.compiler.__wrapped__)
     assert step._compiled_for(step._STEPS[1], problem, unknowns, (at_inside(unknowns), None), False) is None
-    found = step.newton_update(problem, unknowns, True)
-    for one, other in zip(found, expected, strict=True):
+    for one, other in zip(updated(), expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9 * np.abs(other).max())
     assert "pnp_" not in jax.jit(settle.settled).lower(problem, unknowns).as_text()
     assert pnp.solve(make_charged(), 50.0, nodes=NODES).status < pnp.Status.MESH_TOO_COARSE
