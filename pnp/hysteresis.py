@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import ArrayLike, Bool, Float
 
 from pnp.channel import Channel
+from pnp.continuation import Origin, Start
 from pnp.levels import make_levels
 from pnp.mesh import DEFAULT_NODES
-from pnp.newton import Origin, Start
 from pnp.settings import Settings, Status
 from pnp.solution import SAFETY, Begin, Currents, assessed, solve_levels, without_profiles
 from pnp.steady import check_problem

@@ -7,10 +7,10 @@ from jaxtyping import Array, Float
 
 from pnp import units
 from pnp.channel import Channel
+from pnp.continuation import Start, Steady
 from pnp.excess import ActivityLaw
 from pnp.laws import Element
 from pnp.mesh import coarsened, make_elements, make_mesh
-from pnp.newton import Start, Steady
 from pnp.start import donnan_start, with_midpoints
 
 TRACE = 1e-12

@@ -15,9 +15,10 @@ from jaxtyping import Array, Float, Int
 from pnp import units
 from pnp.assembly import Problem, highest_flux, mean_flux, with_baths
 from pnp.channel import Channel
+from pnp.continuation import Origin, Start, Steady
 from pnp.laws import composition
 from pnp.levels import Levels
-from pnp.newton import Origin, Report, Start, Steady, solve_root
+from pnp.newton import Report, solve_root
 from pnp.settings import Settings, Status
 from pnp.start import by_node, prolonged
 

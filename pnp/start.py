@@ -5,9 +5,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from pnp.assembly import Problem
+from pnp.continuation import Start
 from pnp.excess import ActivityLaw
 from pnp.laws import Element, composition
-from pnp.newton import Start
 
 _HALVINGS = 16  # of some 120 kT/e: a thousandth is enough to begin with
 

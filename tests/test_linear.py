@@ -14,9 +14,9 @@ import pytest
 import pnp
 from pnp import ffi, linear, llvm, units
 from pnp.assembly import ends, linearize, with_baths
+from pnp.continuation import Steady
 from pnp.levels import make_levels
 from pnp.linear import Couplings, eliminate, eliminate_by_reduction, eliminate_by_scan, from_arms, in_arms
-from pnp.newton import Steady
 from tests.conftest import X
 
 WAYS = [eliminate, eliminate_by_scan, eliminate_by_reduction]  # the first by compiled code, as a test below says

@@ -12,10 +12,10 @@ import pytest
 import pnp
 from pnp import ffi, llvm, settle, step
 from pnp.assembly import ends, fluxes, residual, with_baths
+from pnp.continuation import Steady
 from pnp.excess import Davies, Steric
 from pnp.levels import make_levels
 from pnp.linear import from_arms, in_arms
-from pnp.newton import Steady
 from tests.conftest import make_charged
 
 NODES, MILLIVOLTS = 40, np.linspace(-300.0, 300.0, 11)
