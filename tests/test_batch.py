@@ -22,6 +22,7 @@ def stacked(channels):
     return jax.tree.map(lambda *numbers: jnp.stack(numbers), *channels)
 
 
+@pytest.mark.slow
 def test_channels_and_voltages():
     channels = [make_charged(density=density) for density in DENSITIES]
     done = []

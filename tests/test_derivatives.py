@@ -87,6 +87,7 @@ def test_second_order_in_the_voltage():
     assert float(second) == pytest.approx(float(slope(40 + h) - slope(40 - h)) / (2 * h), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_gradient_with_respect_to_the_whole_channel():
     gradient = eqx.filter_grad(lambda c: pnp.solve(c, 80.0, nodes=NODES).current)(CHANNEL)
     leaves = jax.tree.leaves(eqx.filter(gradient, eqx.is_inexact_array))

@@ -309,6 +309,7 @@ def gate(permittivity=20.0, by_hand=False, radii=RADII):
     )
 
 
+@pytest.mark.slow
 def test_born_energy_is_the_potential_of_mean_force_it_says():
     own, by_hand = (pnp.solve(gate(by_hand=flag), 80.0, nodes=NODES) for flag in (False, True))
     np.testing.assert_allclose(own.ion_current, by_hand.ion_current, rtol=1e-12)

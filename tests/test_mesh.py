@@ -79,3 +79,13 @@ def test_coarsened_elements_keep_totals():
         np.testing.assert_allclose(total(coarse), total(fine), rtol=1e-12)
     assert coarse.volume.shape[-1] == fine.volume.shape[-1] // 2
     assert jnp.all(coarse.excess[0] == fine.excess[0, :, ::2])
+
+
+def test_the_far_end_of_a_dilute_bath_is_resolved():
+    """What comes from a bath of 1 M falls to 1 µM over a millionth of the reservoir, not to 1 M."""
+    channel = pnp.load("conical-nanopore").with_baths({"K": 1e3, "Cl": 1e3}, {"K": 1e-3, "Cl": 1e-3})
+    x = np.asarray(make_mesh(channel, 400).nodes)
+    first, last = np.diff(x)[[0, -1]]
+    reservoirs = float(channel.pore.start) - x[0], x[-1] - float(channel.pore.end)
+    assert first > 1e-3 * reservoirs[0]
+    assert last < 2e-6 * reservoirs[1]

@@ -41,6 +41,7 @@ def test_scripts_of_solve_bvp_agree(reference):
         assert charged_pore.current_error(script(VOLTAGES, 1e-5)[0], reference) < 1e-6
 
 
+@pytest.mark.slow
 def test_numba_takes_the_same_steps_to_the_same_currents():
     pytest.importorskip("numba")
     import baseline_numba

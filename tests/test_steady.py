@@ -1,5 +1,6 @@
 """The solver as its users meet it: physics it must reproduce, errors it must state, failures it must admit."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -193,9 +194,9 @@ def test_solve_raises_or_returns_nan(charged):
 
 def test_without_a_coarse_solution_there_are_no_errors_and_no_extrapolation(charged):
     levels = make_levels(charged, 100)
-    coarse, fine = solve_levels(levels, jnp.asarray(100.0), Settings())
+    coarse, fine = eqx.filter_jit(solve_levels)(levels, jnp.asarray(100.0), Settings())
     lost = coarse._replace(report=coarse.report._replace(status=jnp.asarray(Status.NOT_CONVERGED)))
-    solution, _ = assessed(levels, jnp.asarray(100.0), lost, fine)
+    solution, _ = eqx.filter_jit(assessed)(levels, jnp.asarray(100.0), lost, fine)
     assert int(solution.status) == Status.MESH_TOO_COARSE
     assert np.isfinite(solution.current)
     assert np.isnan(solution.extrapolated_current)

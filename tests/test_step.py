@@ -149,6 +149,7 @@ def test_what_cannot_be_translated_is_done_on_arrays():
     assert np.all(np.isfinite(update))
 
 
+@pytest.mark.slow
 def test_without_llvmlite_all_is_done_on_arrays(ideal, monkeypatch):
     problem, unknowns, *_ = ideal
     updated = lambda: jax.jit(lambda p, u: step.newton_update(p, u, True))(problem, unknowns)
