@@ -65,9 +65,9 @@ def edge_weight(conductance, left_concentration, psi_step):
 def edge_flux_change(flux, weight, drive):
     """Nothing, with the derivatives of −weight · drive where that is known to be `flux`.
 
-    The weight is an `edge_weight`, the drive expm1(Δμ). Where an ion floats between barriers,
-    Δμ is round-off: no digit of the product is right, nor of its derivative by the weight, and other elements conduct
-    1e-200 as well. But the flux, the same all along the pore, is known.
+    The weight is an `edge_weight`, the drive expm1(Δμ). Where an ion floats between barriers, Δμ is round-off: no digit
+    of the product is right, nor of its derivative by the weight, and there are elements that conduct 1e-200 of this one.
+    But the flux, the same all along the pore, is known.
     """
     return jnp.zeros(jnp.broadcast_shapes(*map(jnp.shape, (flux, weight, drive))))
 

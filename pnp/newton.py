@@ -104,6 +104,7 @@ def _root_jvp(primals, tangents):
         tangents[0],
         is_leaf=lambda leaf: leaf is None,
     )
+    # At a solution all elements have the same flux; the mean keeps its digits where those of single ones are gone.
     flux = mean_flux(steady.whole(), with_baths(steady.whole(), interior)).mean
     balance = lambda s: residual(eqx.combine(s, static).whole(), interior, flux)
     _, imbalance = jax.jvp(balance, (dynamic,), (tangent,))

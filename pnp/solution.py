@@ -28,7 +28,7 @@ COARSE_ERROR = 0.01
 SAFETY = 5.0
 """By how much an error may exceed its estimate from two meshes: where a depleted layer is not resolved the order is
 not yet 2, and the estimate is too small. Three is the factor for two meshes of an unknown order (Roache, 1994, J.
-Fluids Eng. 116:405); of the channels of scripts/stress.py a few in ten thousand go beyond it."""
+Fluids Eng. 116:405); scripts/stress.py shows that five is enough."""
 
 LANES = 64
 """Cases that are best solved side by side on a processor: enough to fill its vectors, few enough for its caches, for
