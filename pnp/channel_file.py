@@ -16,7 +16,8 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from pnp import catalogue, units
-from pnp.channel import Channel, Pore, Reservoir, bath_problem
+from pnp.channel import Channel, Pore, Reservoir
+from pnp.channel_problems import bath_problem
 from pnp.channel_schema import (
     MAX_IONS,
     ChannelFile,

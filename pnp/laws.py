@@ -66,7 +66,7 @@ def edge_flux_change(flux, weight, drive):
     """Nothing, with the derivatives of −weight · drive where that is known to be `flux`.
 
     The weight is an `edge_weight`, the drive expm1(Δμ). Where an ion floats between barriers, Δμ is round-off: no digit
-    of the product is right, nor of its derivative by the weight, and there are elements that conduct 1e-200 of this one.
+    of the product is right, nor of its derivative by the weight, and there are elements that conduct 1e-200 of this.
     But the flux, the same all along the pore, is known.
     """
     return jnp.zeros(jnp.broadcast_shapes(*map(jnp.shape, (flux, weight, drive))))

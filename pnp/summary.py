@@ -6,7 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from pnp import units
-from pnp.channel import HIGHEST_ENERGY, Channel
+from pnp.channel import Channel
+from pnp.channel_problems import HIGHEST_ENERGY
 from pnp.charge import WallCharge
 from pnp.excess import Steric
 
