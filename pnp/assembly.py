@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -30,7 +30,8 @@ class Problem(eqx.Module):
     for many cases ([…, element, arm, lane]), as elimination wants them: see `in_arms`.
     """
 
-    elements: Element
+    elements: Any
+    """An `Element`, or a `quads.Plane` of them."""
     valence: Float[Array, "ion *lane"]
     log_activity: Float[Array, "2 ion *lane"]
     """ln of the activities in the baths, mM."""
@@ -63,7 +64,7 @@ class Problem(eqx.Module):
         """A law of `pnp.laws` for all elements at once, given the states at their ends."""
         charging = lambda elements: (elements.charge, elements.excess)
         elements = eqx.tree_at(charging, self.elements, replace_fn=lambda value: value * self.charged)
-        return law(left, right, self.reference, elements, self.valence, excess or (self.excess, self.excess), **more)
+        return law(left, right, self.reference, elements, self.valence, excess or (self.excess,) * 4, **more)
 
 
 def elements_in_arms(elements: Element) -> Element:
@@ -165,21 +166,12 @@ def linearize(
 ) -> tuple[tuple[list, list, list], Couplings]:
     """What passes through the elements and what their ends hold (see `laws.element_balance`), with derivatives."""
     count = len(near)
-    states = [*near, *far]
-    # Traced once: the law and its derivatives are then read off the trace.
+    # The excess is solved for once, not again in every derivative.
     excess = problem.apply(excess_solved, near, far)
     law = lambda *s: list(
         chain(*problem.apply(element_balance, s[:count], s[count:], excess, settled_flux=settled_flux))
     )
-    traced = jax.make_jaxpr(law)(*states)
-    value, depends = jaxpr_as_fun(traced), _dependence(traced.jaxpr)
-    rows: list[list] = [[None] * (2 * count) for _ in depends]
-    for column, state in enumerate(states):
-        alone = lambda moved, c=column: value(*states[:c], moved, *states[c + 1 :])
-        _, tangents = jax.jvp(alone, (state,), (jnp.ones_like(state),))
-        for row, tangent in enumerate(tangents):
-            if column in depends[row]:  # what is zero for every state stays out of the elimination
-                rows[row][column] = tangent
+    values, rows = derivatives(law, [*near, *far])
     half = (len(rows) - count) // 2
     parts = lambda results: (results[:count], results[count : count + half], results[count + half :])
     through, at_near, at_far = parts(rows)
@@ -188,7 +180,25 @@ def linearize(
     one, other = slice(None, count), slice(count, None)
     held = block([*at_near, *nothing], one), block([*at_far, *nothing], other)
     couplings = Couplings(block(through, one), block(through, other), *held)
-    return parts(value(*states)), couplings
+    return parts(values), couplings
+
+
+def derivatives(law: Callable, states: Sequence) -> tuple[list, list[list]]:
+    """Results of a law at some states, and its derivatives, [result][state], None where it does not depend on it.
+
+    The law is one of arrays entry by entry, so that one jvp per state has all its derivatives.
+    """
+    # Traced once: the law and its derivatives are then read off the trace.
+    traced = jax.make_jaxpr(law)(*states)
+    value, depends = jaxpr_as_fun(traced), _dependence(traced.jaxpr)
+    rows: list[list] = [[None] * len(states) for _ in depends]
+    for column, state in enumerate(states):
+        alone = lambda moved, c=column: value(*states[:c], moved, *states[c + 1 :])
+        _, tangents = jax.jvp(alone, (state,), (jnp.ones_like(state),))
+        for row, tangent in enumerate(tangents):
+            if column in depends[row]:  # what is zero for every state stays out of the elimination
+                rows[row][column] = tangent
+    return value(*states), rows
 
 
 def _dependence(jaxpr) -> list[set[int]]:

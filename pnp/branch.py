@@ -18,13 +18,13 @@ from jaxtyping import Array, Bool, Float, Int
 
 from pnp import units
 from pnp.arclength import ARRIVED, Line, Pace, Path, Point, crossings, follow
-from pnp.assembly import with_baths
+from pnp.assembly import mean_flux, with_baths
 from pnp.channel import Channel
 from pnp.levels import Levels, make_levels
 from pnp.mesh import DEFAULT_NODES
 from pnp.newton import newton_step
 from pnp.settings import Settings, Status
-from pnp.solution import COARSE_ERROR, SAFETY, mean_flux, solve_levels, unevenness
+from pnp.solution import COARSE_ERROR, SAFETY, solve_levels, unevenness
 from pnp.steady import ConvergenceError, check_problem
 
 _TOLERANCE = 1e-9

@@ -16,80 +16,19 @@ from jaxtyping import Array, ArrayLike, Float
 
 from pnp import units
 from pnp.channel_problems import HIGHEST_ENERGY, problems
-from pnp.charge import Charge, ReflectedCharge, VolumeCharge
+from pnp.charge import ReflectedCharge, VolumeCharge
 from pnp.excess import Excess, Ideal
-from pnp.profiles import ChannelError, Constant, Profile, Reflected, as_profile
+from pnp.membrane import Membrane, Reservoir
+from pnp.pore import Pore
+from pnp.profiles import ChannelError, Reflected, as_profile
 from pnp.species import Ion, ion
 from pnp.theory.electrolyte import born_energy, debye_length
 
 IDEAL = Ideal()
+MEMBRANE = Membrane()
 
 WATER_PERMITTIVITY = 78.4
 """Relative permittivity of water at 25 °C (Archer & Wang, 1990, J. Phys. Chem. Ref. Data 19:371)."""
-
-
-class Reservoir(eqx.Module):
-    """The bath in front of a mouth, as a cross-section that widens with the distance from it.
-
-    kind "hall": A = 2 (A_mouth + π d²), whose resistance from the mouth to infinity is Hall's
-    access resistance 1/(4 σ a) (Hall, 1975, J. Gen. Physiol. 66:531), followed far enough that
-    doubling it changes the current by less than 0.1 %. kind "cone": the radius grows linearly from
-    the mouth's to `radius` over `length` (nm). kind "none": the bath begins at the mouth.
-    """
-
-    kind: str = eqx.field(static=True, default="hall")
-    length: Float[Array, ""] | float | None = None
-    radius: Float[Array, ""] | float | None = None
-
-    def area(self, distance, mouth_area):
-        """Cross-section in nm² at `distance` (nm) from a mouth of `mouth_area` (nm²)."""
-        if self.kind == "cone":
-            mouth = jnp.sqrt(mouth_area / jnp.pi)
-            return jnp.pi * (mouth + (self.radius - mouth) * distance / self.length) ** 2
-        return 2 * (mouth_area + jnp.pi * distance**2)
-
-    def extent(self, mouth_area, debye_length):
-        """How far the domain goes into this bath, nm.
-
-        The part of a Hall cap beyond X has the resistance 1/(2πσX): against 1/(2σa) for the two
-        caps alone, doubling X changes the current by less than a/(πX), so X = 400 a keeps that
-        below 0.08 % even if the pore itself has no resistance. The double layer must fit too.
-        """
-        if self.kind == "none":
-            return jnp.zeros_like(mouth_area)
-        if self.kind == "cone":
-            return jnp.asarray(self.length, float)
-        return jnp.maximum(400 * jnp.sqrt(mouth_area / jnp.pi), 20 * debye_length)
-
-
-class Pore(eqx.Module):
-    """What lies between the two mouths, from `start` (inside) to `end` (outside), nm.
-
-    `area`: nm². `permittivity`: relative. `diffusivity`: nm²/ns for the ions named, all others
-    have their bath value times `diffusivity_factor`. `pmf`: potential of mean force in kT, zero
-    for ions not named. `charge`: fixed charges, added up. `born`: whether ions have the Born energy of the
-    pore's permittivity against the bath's as well, `theory.born_energy`, cut to ±`HIGHEST_ENERGY`.
-    """
-
-    start: Float[Array, ""] | float
-    end: Float[Array, ""] | float
-    area: Profile
-    permittivity: Profile
-    charge: tuple[Charge, ...] = ()
-    diffusivity: dict[str, Profile] = eqx.field(default_factory=dict)
-    diffusivity_factor: Profile = Constant(1.0)
-    pmf: dict[str, Profile] = eqx.field(default_factory=dict)
-    born: bool = eqx.field(static=True, default=False)
-
-    def profiles(self) -> list[Profile]:
-        """Every profile of the pore."""
-        return [
-            self.area,
-            self.permittivity,
-            self.diffusivity_factor,
-            *self.diffusivity.values(),
-            *self.pmf.values(),
-        ]
 
 
 class Channel(eqx.Module):
@@ -98,6 +37,7 @@ class Channel(eqx.Module):
     ions: the species, in the order of `ion_names`. inside, outside: bath concentrations in mM.
     temperature: K. reservoirs: in front of the inside and the outside mouth.
     bath_permittivity: relative. excess: how ions depart from ideality, point ions unless given.
+    membrane: what the pore passes through, which only two-dimensional problems see.
     """
 
     ions: dict[str, Ion]
@@ -108,6 +48,7 @@ class Channel(eqx.Module):
     reservoirs: tuple[Reservoir, Reservoir]
     bath_permittivity: Float[Array, ""]
     excess: Excess
+    membrane: Membrane
     ion_names: tuple[str, ...] = eqx.field(static=True)
     name: str = eqx.field(static=True)
     source: str = eqx.field(static=True)
@@ -124,6 +65,7 @@ class Channel(eqx.Module):
         name: str = "channel",
         source: str = "",
         excess: Excess = IDEAL,
+        membrane: Membrane = MEMBRANE,
     ):
         """See the class. `source` is the resolved text the channel was made from, kept as provenance.
 
@@ -138,6 +80,7 @@ class Channel(eqx.Module):
         self.reservoirs = _as_arrays(reservoirs)
         self.bath_permittivity = jnp.asarray(bath_permittivity, float)
         self.excess = _as_arrays(excess)
+        self.membrane = _as_arrays(membrane)
         self.name, self.source = name, source
         self.validate()
 
@@ -157,6 +100,7 @@ class Channel(eqx.Module):
         excess: Excess = IDEAL,
         temperature: ArrayLike = units.ROOM_TEMPERATURE,
         name: str = "channel",
+        membrane: Membrane = MEMBRANE,
     ) -> "Channel":
         """A channel from profiles along x, from bath to bath: exactly what they say, no reservoirs.
 
@@ -165,7 +109,7 @@ class Channel(eqx.Module):
         (kT): each a scalar, an array like x, or a callable of x written with `jax.numpy`.
         ions: `{"K": pnp.Ion(...)}`, or the names of built-in ones. inside, outside: mM.
         born: whether to add the Born energy of the permittivity against water's, for which ions need a radius.
-        excess: how ions depart from ideality, `pnp.excess.Steric` or `Davies`.
+        excess: how ions depart from ideality, `pnp.excess.Steric` or `Davies`. membrane: for two dimensions.
 
         Raises ChannelError.
         """
@@ -187,7 +131,9 @@ class Channel(eqx.Module):
             born=born,
         )
         none = Reservoir("none")
-        return Channel(ions, pore, inside, outside, temperature, (none, none), name=name, excess=excess)
+        return Channel(
+            ions, pore, inside, outside, temperature, (none, none), name=name, excess=excess, membrane=membrane
+        )
 
     # -- what the equations ask for --
 
@@ -279,11 +225,22 @@ class Channel(eqx.Module):
 
         Points that differ by rounding alone count as one, repeated.
         """
-        first, last = self.domain
-        inner = [j for p in self.pore.profiles() for j in p.breakpoints()]
-        inner += [j for c in self.pore.charge for j in c.breakpoints()]
-        mouths = [self.pore.start, self.pore.end]
-        points = jnp.stack([jnp.asarray(p, float) for p in [first, *mouths, *inner, last]])
+        return self._sorted([*self.pore.area.breakpoints(), *self._edges()], *self.domain)
+
+    def wall_breakpoints(self) -> Float[Array, " point"]:
+        """Where properties, the wall or its slope jump, and the mouths, from one mouth to the other: sorted, nm.
+
+        As `breakpoints`, but that both ends of a shoulder take the place of a jump of the radius.
+        """
+        return self._sorted([*self.pore.wall_breakpoints(), *self._edges()], self.pore.start, self.pore.end)
+
+    def _edges(self) -> list[Any]:
+        """Where what the pore holds jumps, its mouths included."""
+        inner = [j for p in self.pore.contents() for j in p.breakpoints()]
+        return [self.pore.start, self.pore.end, *inner, *(j for c in self.pore.charge for j in c.breakpoints())]
+
+    def _sorted(self, points, first, last):
+        points = jnp.stack([jnp.asarray(p, float) for p in [first, *points, last]])
         points = jnp.sort(jnp.clip(points, first, last))
         distinct = jnp.diff(points, prepend=-jnp.inf) > 1e-9 * (self.pore.end - self.pore.start)
         return points[jax.lax.cummax(jnp.where(distinct, jnp.arange(points.size), 0))]
@@ -292,6 +249,39 @@ class Channel(eqx.Module):
         """(position, length) of smooth charge features, nm."""
         pairs = [pair for c in self.pore.charge for pair in c.scales()]
         return jnp.array(pairs, float).reshape(-1, 2)
+
+    # -- what two dimensions ask for besides --
+
+    def wall_radius(self, x):
+        """Radius of the pore's wall at x, nm; beyond the mouths that of the mouth.
+
+        That of the cross-section, but that a jump of it in a table is a straight shoulder of 45°, as long as the
+        jump is high and half to each side of it, since a grid that follows the wall cannot have a step. It takes
+        half of the shorter of the two stretches beside it at most; at a mouth it lies inside the pore altogether.
+        """
+        return self.pore.wall_radius(x)
+
+    def surface_density(self, x):
+        """Fixed charge on the wall at x, e/nm²; zero outside the pore."""
+        return self._pick(x, sum((c.surface_density(x) for c in self.pore.charge), jnp.zeros(jnp.shape(x))), 0.0)
+
+    def water_charge(self, x):
+        """Fixed charge in the pore's water at x, e/nm³, spread over the cross-section; zero outside the pore."""
+        area = jnp.pi * self.wall_radius(x) ** 2
+        charges = [c for c in self.pore.charge if c.place == "water"]
+        line = sum((c.line_density(x, area) for c in charges), jnp.zeros(jnp.shape(x)))
+        return self._pick(x, line / area, 0.0)
+
+    def protein_charge(self, x):
+        """(density in e/nm³ at x, depth in nm) of each charge that is fixed in the protein, from the wall to `depth`.
+
+        A ring or a segment keeps its amount and a volume density its value. Zero outside the pore.
+        """
+        wall, found = self.wall_radius(x), []
+        for charge in (c for c in self.pore.charge if c.place == "protein"):
+            area = jnp.pi * ((wall + charge.depth) ** 2 - wall**2)
+            found.append((self._pick(x, charge.line_density(x, area) / area, 0.0), charge.depth))
+        return found
 
     def _pick(self, x, inner, left, right=None):
         right = left if right is None else right
@@ -331,6 +321,7 @@ class Channel(eqx.Module):
             self.bath_permittivity,
             f"{self.name}, reflected",
             excess=self.excess,
+            membrane=self.membrane.reflected(),
         )
 
     # -- checks --

@@ -17,22 +17,23 @@ from pydantic import TypeAdapter, ValidationError
 
 from pnp import catalogue, units
 from pnp.channel import Channel, Pore, Reservoir
-from pnp.channel_problems import bath_problem
 from pnp.channel_schema import (
-    MAX_IONS,
     ChannelFile,
     ExcessSection,
+    Faces,
     IonSection,
-    PoreSection,
+    MembraneSection,
     ReservoirSection,
     RingSection,
     WallSection,
-    mistake,
-    unknown_key,
+    known_keys,
 )
 from pnp.charge import Charge, Ring, Segment, VolumeCharge, WallCharge
+from pnp.consistency import across, ion_names
 from pnp.excess import Davies, Excess, Ideal, Steric
 from pnp.hole import HoleError, read_hole
+from pnp.membrane import Membrane
+from pnp.mistakes import mistake, unknown_key
 from pnp.profiles import ChannelError, Circle, Constant, Profile, Table
 from pnp.species import BUILT_IN, Ion
 
@@ -103,7 +104,7 @@ def build(file: ChannelFile, source: str = "") -> Channel:
     """The Channel a checked file describes. Raises ChannelFileError, naming `source`, if its numbers do not fit."""
     try:
         return Channel(
-            ions={name: _ion(name, file.ions.get(name)) for name in _ion_names(file.inside, file.outside)},
+            ions={name: _ion(name, file.ions.get(name)) for name in ion_names(file.inside, file.outside)},
             pore=_pore(file.pore),
             inside=file.inside,
             outside=file.outside,
@@ -113,6 +114,7 @@ def build(file: ChannelFile, source: str = "") -> Channel:
             name=file.name,
             source=file.model_dump_json(exclude_defaults=True),
             excess=_excess(file.excess),
+            membrane=_membrane(file.membrane),
         )
     except ChannelError as error:
         raise ChannelFileError(source or file.name, str(error).split("; ")) from None
@@ -189,93 +191,18 @@ def _validated(raw: dict, label: str, folder: Path | None) -> ChannelFile:
             kind: Any = Annotated[field.annotation, field]  # type: ignore[name-defined]
             sound[key] = TypeAdapter(kind).validate_python(raw[key], context=context)
         except ValidationError as error:
-            mistakes += [mistake(key, e, raw[key]) for e in error.errors()]
+            mistakes += [mistake(key, e, raw[key], known_keys) for e in error.errors()]
         if key == "temperature":
             context["temperature"] = sound.get(key, units.ROOM_TEMPERATURE)
     unknown = [key for key in raw if key not in ChannelFile.model_fields]
     mistakes += [f"{key}: {unknown_key(key, list(ChannelFile.model_fields))}" for key in unknown]
-    mistakes += _across(sound)
+    mistakes += across(sound)
     if mistakes:
         raise ChannelFileError(label, mistakes)
     return ChannelFile.model_construct(_fields_set=set(raw), **sound)
 
 
-def _across(sound: Mapping[str, Any]) -> list[str]:
-    """What is wrong between sections, as far as they are sound."""
-    baths = {side: sound[side] for side in ("inside", "outside") if side in sound}
-    declared = sound.get("ions")
-    names = _ion_names(*baths.values())
-    mistakes = []
-    if len(names) > MAX_IONS:
-        return [f"inside, outside: at most {MAX_IONS} ions, not {len(names)}"]
-    if declared is not None:
-        for name in names:
-            side = next(side for side, bath in baths.items() if name in bath)
-            mistakes += _undeclared(name, declared.get(name), side)
-        if len(baths) == 2:
-            mistakes += [
-                f"ions.{n}: is in neither bath; give it a concentration, or 0" for n in declared if n not in names
-            ]
-        for side, bath in baths.items():
-            if all(not _undeclared(n, declared.get(n), side) for n in bath):
-                valence = {n: _ion(n, declared.get(n)).valence for n in bath}
-                problem = bath_problem(bath, valence)
-                mistakes += [f"{side}: {problem}"] if problem else []
-    pore = sound.get("pore")
-    if pore is not None:
-        mistakes += _misplaced(pore)
-        if len(baths) == 2:
-            mistakes += [f"{where}: {unknown_key(n, names, 'ion')}" for where, n in _ions_named(pore) if n not in names]
-    sizes = getattr(sound.get("excess"), "size", None)
-    if len(baths) == 2 and isinstance(sizes, dict):
-        mistakes += [f"excess.size.{n}: {unknown_key(n, names, 'ion')}" for n in sizes if n not in names]
-    return mistakes
-
-
-def _undeclared(name: str, section: IonSection | None, side: str) -> list[str]:
-    if name in BUILT_IN:
-        return []
-    missing = [k for k in ("valence", "diffusivity") if section is None or getattr(section, k) is None]
-    if not missing:
-        return []
-    near = difflib.get_close_matches(name, BUILT_IN, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}? Otherwise " if near else ""
-    path = f"{side if section is None else 'ions'}.{name}"
-    return [
-        f"{path}: is not a built-in ion ({', '.join(BUILT_IN)}); {hint}give its {' and '.join(missing)} "
-        f"under [ions.{name}]"
-    ]
-
-
-def _misplaced(pore: PoreSection) -> list[str]:
-    length, mistakes = pore.total_length, []
-    for i, charge in enumerate(pore.charge):
-        for key in ("position", "start", "end"):
-            at = getattr(charge, key, None)
-            if at is not None and not -1e-9 <= at <= length + 1e-9:
-                mistakes.append(f"pore.charge.{i}.{key}: {at:g} nm is outside the pore (0 to {length:g} nm)")
-        if isinstance(charge, WallSection):
-            start, end = charge.start or 0.0, length if charge.end is None else charge.end
-            if end <= start:
-                mistakes.append(f"pore.charge.{i}.end: {end:g} nm must lie after start, {start:g} nm")
-    return mistakes
-
-
-def _ions_named(pore: PoreSection) -> list[tuple[str, str]]:
-    places = [("pore.diffusivity", pore.diffusivity), ("pore.pmf", pore.pmf)]
-    for i, segment in enumerate(pore.segment):
-        places += [
-            (f"pore.segment.{i}.diffusivity", segment.diffusivity),
-            (f"pore.segment.{i}.pmf", segment.pmf),
-        ]
-    return [(f"{where}.{name}", name) for where, named in places for name in named]
-
-
 # --- building -----------------------------------------------------------------------------------
-
-
-def _ion_names(*baths: Mapping[str, float]) -> list[str]:
-    return list(dict.fromkeys(name for bath in baths for name in bath))
 
 
 def _ion(name: str, section: IonSection | None) -> Ion:
@@ -330,11 +257,12 @@ def _pore(section: Any) -> Pore:
 
 def _charge(section: Any, length: float) -> Charge:
     if isinstance(section, RingSection):
-        return Ring(section.amount, section.position, section.width)
+        return Ring(section.amount, section.position, section.width, section.depth)
     if isinstance(section, WallSection):
         end = length if section.end is None else section.end
-        return WallCharge(section.surface_density, section.start or 0.0, end)
-    edges = (section.start, section.end, section.edge, section.edge == 0.0)
+        density = section.surface_density
+        return WallCharge(density if isinstance(density, float) else _as_profile(density), section.start or 0.0, end)
+    edges = (section.start, section.end, section.edge, section.edge == 0.0, section.depth)
     if section.amount is not None:
         return Segment(section.amount, *edges)
     return VolumeCharge(Constant(section.density), *edges)
@@ -342,6 +270,12 @@ def _charge(section: Any, length: float) -> Charge:
 
 def _reservoir(section: ReservoirSection) -> Reservoir:
     return Reservoir(section.kind, section.length, section.radius)
+
+
+def _membrane(section: MembraneSection) -> Membrane:
+    charge = section.surface_charge
+    faces = (charge.inside, charge.outside) if isinstance(charge, Faces) else (charge, charge)
+    return Membrane(section.permittivity, faces)
 
 
 def _excess(section: ExcessSection) -> Excess:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
@@ -17,6 +18,9 @@ NEUTRALITY = 1e-6
 HIGHEST_ENERGY = 300.0
 """kT: largest potential of mean force, and what a Born energy is cut to. An ion that is kept out by 40 kT carries
 nothing already; at 700 its concentration is zero in floating point, and its chemical potential nothing at all."""
+
+STEEPEST_WALL = 20.0
+"""Largest |dR/dx| of a wall that a grid can follow without folding."""
 
 
 def problems(channel: "Channel") -> list[str]:
@@ -37,7 +41,7 @@ def problems(channel: "Channel") -> list[str]:
         found += [f"{name}: {problem}"] if problem else []
     if not 200 <= channel.temperature <= 500:
         found.append(f"temperature: {float(channel.temperature):g} K is outside 200 to 500 K")
-    found += _ion_problems(channel) + _excess_problems(channel)
+    found += _ion_problems(channel) + _excess_problems(channel) + _membrane_problems(channel)
     start, end = float(channel.pore.start), float(channel.pore.end)
     if not (np.isfinite([start, end]).all() and end > start):
         return [*found, f"pore: must have a positive length, not {end - start:g} nm"]
@@ -76,6 +80,73 @@ def _excess_problems(channel: "Channel") -> list[str]:
     baths = {"inside": channel.inside, "outside": channel.outside}
     known = {side: {k: float(c) for k, c in bath.items()} for side, bath in baths.items()}
     return channel.excess.problems(valence, known, channel.bath_permittivity, channel.temperature)
+
+
+def _membrane_problems(channel: "Channel") -> list[str]:
+    permittivity, charges = channel.membrane.permittivity, channel.membrane.surface_charge
+    found = []
+    if not (np.isfinite(permittivity) and permittivity > 0):
+        found.append(f"membrane.permittivity: must be positive, not {float(permittivity):g}")
+    if not isinstance(charges, tuple) or len(charges) != 2:
+        return [*found, "membrane.surface_charge: must be two numbers (C/m²), of the inside and of the outside face"]
+    for side, charge in zip(("inside", "outside"), charges, strict=True):
+        if not np.isfinite(charge):
+            found.append(f"membrane.surface_charge.{side}: must be finite, not {float(charge):g} C/m²")
+    return found
+
+
+def axisymmetric_problems(channel: "Channel") -> list[str]:
+    """What keeps a channel that is sound in one dimension from being solved in two; [] if its numbers are traced."""
+    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(channel)):
+        return []
+    with jax.ensure_compile_time_eval():
+        x, radius = map(np.asarray, _sampled_wall(channel))
+        return _wall_problems(x, radius) + _mouth_problems(channel, radius) + _depth_problems(channel)
+
+
+def _wall_problems(x: np.ndarray, radius: np.ndarray) -> list[str]:
+    sound = np.isfinite(radius) & (radius > 0)
+    if not sound.all():
+        at = int(np.argmin(sound))
+        return [f"pore.radius: the wall's must be positive, but is {radius[at]:g} nm at x = {x[at]:.4g} nm"]
+    distinct = np.diff(x) > 1e-9 * (x[-1] - x[0])
+    slope = np.where(distinct, np.diff(radius), 0.0) / np.where(distinct, np.diff(x), 1.0)
+    at = int(np.abs(slope).argmax())
+    if abs(slope[at]) <= STEEPEST_WALL:
+        return []
+    steep = f"dR/dx is {slope[at]:.3g}, and may be ±{STEEPEST_WALL:g} at most; draw the step out"
+    return [f"pore.radius: the wall is too steep for a grid at x = {x[at : at + 2].mean():.4g} nm: {steep}"]
+
+
+def _mouth_problems(channel: "Channel", radius: np.ndarray) -> list[str]:
+    found = []
+    mouths = (channel.pore.start, radius[0]), (channel.pore.end, radius[-1])
+    for side, (at, mouth), reservoir in zip(("inside", "outside"), mouths, channel.reservoirs, strict=True):
+        room = reservoir.radius
+        if reservoir.kind == "cone" and room is not None and mouth > room:
+            found.append(
+                f"reservoir.radius: the {side} mouth, at x = {float(at):.4g} nm, has a radius of {mouth:.4g} nm, more "
+                f"than the {float(room):.4g} nm of the reservoir in front of it"
+            )
+    return found
+
+
+def _depth_problems(channel: "Channel") -> list[str]:
+    depths = [(i, float(c.depth)) for i, c in enumerate(channel.pore.charge) if c.depth is not None]
+    return [
+        f"pore.charge.{i}.depth: must be positive, not {depth:g} nm" for i, depth in depths if not 0 < depth < np.inf
+    ]
+
+
+@eqx.filter_jit
+def _sampled_wall(channel: "Channel") -> tuple[Array, Array]:
+    """Positions at which to look the wall over, sorted: even ones, and all of its points."""
+    start, end = channel.pore.start, channel.pore.end
+    table = channel.pore.area.table()
+    even = start + (end - start) * jnp.arange(2001) / 2000
+    given = [] if table is None else [jnp.clip(table.x, start, end)]
+    x = jnp.sort(jnp.concatenate([even, channel.wall_breakpoints(), *given]))
+    return x, channel.wall_radius(x)
 
 
 @eqx.filter_jit

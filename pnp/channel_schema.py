@@ -1,7 +1,6 @@
 # mypy: disable-error-code="valid-type, misc"
-"""What a channel file may hold: one pydantic model per section, and what to say of each mistake."""
+"""What a channel file may hold: one pydantic model per section."""
 
-import difflib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,18 +19,12 @@ from pnp import quantity as q
 from pnp import units
 from pnp.channel import WATER_PERMITTIVITY
 from pnp.hole import HoleError, read_hole
+from pnp.membrane import Membrane
+from pnp.mistakes import BelowError, reason_of
 
 MAX_ROWS = 100_000
 MAX_IONS = 16
 MAX_CHARGES = 1000
-
-
-class _BelowError(ValueError):
-    """A mistake at a key below the section that found it."""
-
-    def __init__(self, *keys: str | int, reason: str):
-        super().__init__(reason)
-        self.keys = keys
 
 
 def _quantity(kind: q.Kind, *, positive: bool = False, least: float | None = None):
@@ -86,11 +79,20 @@ def _checked(adapter: TypeAdapter, value: Any, info: ValidationInfo, where: str 
     try:
         return adapter.validate_python(value, context=info.context)
     except ValidationError as error:
-        raise ValueError(where + _reason(error.errors()[0])) from None
+        raise ValueError(where + reason_of(error.errors()[0])) from None
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _table(model: Any, value: dict, info: ValidationInfo) -> Any:
+    """A table in place of a value; of its mistakes the first."""
+    try:
+        return model.model_validate(value, context=info.context)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise BelowError(*first["loc"], reason=reason_of(first, known=list(model.model_fields))) from None
 
 
 class HoleTable(_Section):
@@ -107,11 +109,7 @@ _RADII = TypeAdapter(_profile(q.LENGTH, positive=True))
 def _radius(value: Any, info: ValidationInfo) -> Any:
     if not isinstance(value, dict):
         return _checked(_RADII, value, info)
-    try:
-        table = HoleTable.model_validate(value, context=info.context)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise _BelowError(*first["loc"], reason=_reason(first, ["HoleTable"])) from None
+    table = _table(HoleTable, value, info)
     folder = (info.context or {}).get("folder")
     if folder is None:
         raise ValueError("a HOLE file can only be named in a file on disk or by --pore-profile")
@@ -133,7 +131,7 @@ def _sizes(value: Any, info: ValidationInfo) -> Any:
         try:
             sizes[name] = _checked(_SIZE, size, info)
         except ValueError as error:
-            raise _BelowError(name, reason=str(error)) from None
+            raise BelowError(name, reason=str(error)) from None
     return sizes
 
 
@@ -159,6 +157,7 @@ class RingSection(_Section):
     amount: _quantity(q.CHARGE)
     position: _quantity(q.LENGTH)
     width: _quantity(q.LENGTH, positive=True)
+    depth: _quantity(q.LENGTH, positive=True) | None = None
 
 
 class SegmentSection(_Section):
@@ -170,13 +169,14 @@ class SegmentSection(_Section):
     start: _quantity(q.LENGTH)
     end: _quantity(q.LENGTH)
     edge: _quantity(q.LENGTH, least=0.0) = 0.0
+    depth: _quantity(q.LENGTH, positive=True) | None = None
 
     @model_validator(mode="after")
     def _consistent(self):
         if (self.amount is None) == (self.density is None):
             raise ValueError("give either amount (e) or density (M)")
         if self.end <= self.start:
-            raise _BelowError("end", reason=f"{self.end:g} nm must lie after start, {self.start:g} nm")
+            raise BelowError("end", reason=f"{self.end:g} nm must lie after start, {self.start:g} nm")
         return self
 
 
@@ -184,7 +184,7 @@ class WallSection(_Section):
     """Surface charge on the wall; the whole pore unless `start` and `end` say otherwise."""
 
     kind: Literal["wall"]
-    surface_density: _quantity(q.SURFACE_CHARGE)
+    surface_density: _profile(q.SURFACE_CHARGE)
     start: _quantity(q.LENGTH) | None = None
     end: _quantity(q.LENGTH) | None = None
 
@@ -226,18 +226,18 @@ class PoreSection(_Section):
                 lacking = [i for i, s in enumerate(self.segment) if name not in s.diffusivity]
                 if lacking:
                     reason = "is missing: give it in all segments or in none"
-                    raise _BelowError("segment", lacking[0], "diffusivity", name, reason=reason)
+                    raise BelowError("segment", lacking[0], "diffusivity", name, reason=reason)
         elif self.radius is None:
-            raise _BelowError("radius", reason='is missing: a number (nm), a table [[x, r], …], or {hole = "file"}')
+            raise BelowError("radius", reason='is missing: a number (nm), a table [[x, r], …], or {hole = "file"}')
         elif isinstance(self.radius, float) and self.length is None:
-            raise _BelowError("length", reason="is missing: a constant radius needs it (nm)")
+            raise BelowError("length", reason="is missing: a constant radius needs it (nm)")
         elif isinstance(self.radius, list) and self.length is not None:
-            raise _BelowError("length", reason="is already given by the radius table; leave it out")
+            raise BelowError("length", reason="is already given by the radius table; leave it out")
         elif isinstance(self.radius, list) and self.radius[0][0] != 0.0:
             first = self.radius[0][0]
-            raise _BelowError("radius", reason=f"the table must start at x = 0, the inside mouth, not {first:g} nm")
+            raise BelowError("radius", reason=f"the table must start at x = 0, the inside mouth, not {first:g} nm")
         elif isinstance(self.radius, list) and self.radius[-1][0] <= 0.0:
-            raise _BelowError("radius", reason="the table must cover a positive length")
+            raise BelowError("radius", reason="the table must cover a positive length")
         return self
 
     @property
@@ -266,6 +266,27 @@ class ReservoirSection(_Section):
         return self
 
 
+class Faces(_Section):
+    """`surface_charge = {inside = …, outside = …}` of a membrane."""
+
+    inside: _quantity(q.SURFACE_CHARGE) = 0.0
+    outside: _quantity(q.SURFACE_CHARGE) = 0.0
+
+
+_SURFACE_CHARGE = TypeAdapter(_quantity(q.SURFACE_CHARGE))
+
+
+def _faces(value: Any, info: ValidationInfo) -> Any:
+    return _table(Faces, value, info) if isinstance(value, dict) else _checked(_SURFACE_CHARGE, value, info)
+
+
+class MembraneSection(_Section):
+    """`[membrane]`, which the pore passes through: for two-dimensional problems."""
+
+    permittivity: _quantity(q.NUMBER, positive=True) = Membrane().permittivity
+    surface_charge: Annotated[float | Faces, BeforeValidator(_faces)] = 0.0
+
+
 _MODELS = {"ideal": (), "steric": ("size", "solvent"), "davies": ("slope", "coefficient")}
 
 
@@ -283,9 +304,9 @@ class ExcessSection(_Section):
         for model, keys in _MODELS.items():
             for key in keys:
                 if model != self.model and getattr(self, key) is not None:
-                    raise _BelowError(key, reason=f'belongs to model = "{model}", not to "{self.model}"')
+                    raise BelowError(key, reason=f'belongs to model = "{model}", not to "{self.model}"')
         if self.model == "steric" and self.size is None:
-            raise _BelowError("size", reason="is missing: the edge of the cube that an ion fills (nm), one or by ion")
+            raise BelowError("size", reason="is missing: the edge of the cube that an ion fills (nm), one or by ion")
         return self
 
 
@@ -304,89 +325,26 @@ class ChannelFile(_Section):
     ions: Annotated[dict[str, IonSection], Field(max_length=MAX_IONS)] = {}
     pore: PoreSection
     reservoir: ReservoirSection = ReservoirSection()
+    membrane: MembraneSection = MembraneSection()
     excess: ExcessSection = ExcessSection(model="ideal")
 
 
-# --- messages -----------------------------------------------------------------------------------
-
-
-def mistake(section: str, error: Any, error_input: Any) -> str:
-    """One pydantic error as `path: what is wrong`."""
-    keys, place = [section], error_input
-    for part in error["loc"]:
-        # pydantic names the member of a union in the path; a file has no such key
-        if isinstance(place, dict) and part not in place and error["type"] not in ("missing", "extra_forbidden"):
-            continue
-        if isinstance(place, dict) and part not in place and part in ("ring", "segment", "wall"):
-            continue
-        keys.append(str(part))
-        place = place[part] if isinstance(place, dict | list) and _has(place, part) else None
-    reason = _reason(error, keys)
-    if error["type"].startswith("union_tag"):
-        keys.append("kind")
-    elif isinstance(at := error.get("ctx", {}).get("error"), _BelowError):
-        keys += map(str, at.keys)
-    return f"{'.'.join(keys)}: {reason}"
-
-
-def _has(place: Any, key: Any) -> bool:
-    return key in place if isinstance(place, dict) else isinstance(key, int) and key < len(place)
-
-
 _SECTIONS = {
-    "HoleTable": HoleTable,
     "pore": PoreSection,
     "reservoir": ReservoirSection,
+    "membrane": MembraneSection,
     "excess": ExcessSection,
     "ions": IonSection,
-    "segment": PoreSegment,
-    "ring": RingSection,
-    "wall": WallSection,
 }
+_CHARGES = {"ring": RingSection, "segment": SegmentSection, "wall": WallSection}
 
 
-_EXPECTED = {
-    "dict_type": "a table of key = value",
-    "model_type": "a table of key = value",
-    "model_attributes_type": "a table of key = value",
-    "list_type": "a list of tables, each headed [[{}]]",
-    "string_type": "text in quotes",
-    "int_type": "a whole number",
-    "bool_type": "true or false",
-}
-
-
-def _reason(error: Any, keys: list[str] | None = None) -> str:
-    kind, given = error["type"], error.get("input")
-    if kind == "value_error":
-        return str(error["ctx"]["error"])
-    if kind == "extra_forbidden":
-        return unknown_key(str(error["loc"][-1]), _known_keys(error["loc"], keys or []))
-    if kind == "missing":
-        return "is missing"
-    if kind == "union_tag_invalid":
-        return f"must be one of {error['ctx']['expected_tags']}, not '{error['ctx']['tag']}'"
-    if kind == "union_tag_not_found":
-        return "is missing: one of 'ring', 'segment', 'wall'"
-    if kind == "too_long":
-        return f"may hold at most {error['ctx']['max_length']} entries, not {len(given)}"
-    if kind in _EXPECTED:
-        return f"expected {_EXPECTED[kind].format('.'.join(keys or []))}, not {q.shown(given)}"
-    return f"{error['msg'].replace('Input should', 'must')}, not {q.shown(given)}"
-
-
-def _known_keys(location: tuple, keys: list[str]) -> list[str]:
+def known_keys(location: tuple, keys: list[str]) -> list[str]:
+    """What may stand beside an unknown key: pydantic's location of it in a section, and its path in the file."""
     if "charge" in keys:
-        tag = next((p for p in location if p in ("ring", "segment", "wall")), "ring")
-        model: Any = {"ring": RingSection, "segment": SegmentSection, "wall": WallSection}[tag]
+        model: Any = _CHARGES[next((p for p in location if p in _CHARGES), "ring")]
     elif "segment" in keys:
         model = PoreSegment
     else:
         model = _SECTIONS.get(keys[0] if keys else "", ChannelFile)
     return list(model.model_fields)
-
-
-def unknown_key(key: str, known: list[str], what: str = "key") -> str:
-    """What to say of a key that is not known: the nearest one that is, and all of them."""
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    return f"unknown {what}; {f'did you mean {near[0]}? ' if near else ''}known are {', '.join(known)}"

@@ -1,7 +1,7 @@
 """Fixed charge: rings, segments, volume densities and charged walls."""
 
 import abc
-from typing import Any
+from typing import Any, Literal
 
 import equinox as eqx
 import jax
@@ -13,7 +13,11 @@ from pnp.profiles import Profile
 
 
 class Charge(eqx.Module):
-    """Fixed charge along the pore, as charge per length: total charge is what structures give."""
+    """Fixed charge along the pore, as charge per length: total charge is what structures give.
+
+    Two dimensions ask where around the axis it is, too: on the wall, in the pore's water, or, if it has a `depth`
+    (nm), in the protein from the wall to that distance beyond it. One dimension takes no notice.
+    """
 
     @abc.abstractmethod
     def line_density(self, x: Float[Array, "..."], area: Float[Array, "..."]) -> Float[Array, "..."]:
@@ -27,6 +31,20 @@ class Charge(eqx.Module):
         """(position, length) pairs: the charge varies over `length` near `position`, both nm."""
         return []
 
+    @property
+    def depth(self) -> Any:
+        """nm; None unless the charge is in the protein."""
+        return None
+
+    @property
+    def place(self) -> Literal["water", "wall", "protein"]:
+        """Where two dimensions have it."""
+        return "water" if self.depth is None else "protein"
+
+    def surface_density(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+        """e/nm² on the wall at x, zero unless that is its place."""
+        return jnp.zeros(jnp.shape(x))
+
 
 class Ring(Charge):
     """A ring of charged residues: `amount` e in all, Gaussian along x with standard deviation
@@ -35,6 +53,7 @@ class Ring(Charge):
     amount: Float[Array, ""] | float
     position: Float[Array, ""] | float
     width: Float[Array, ""] | float
+    depth: Float[Array, ""] | float | None = None
 
     def line_density(self, x, area):
         t = (x - self.position) / self.width
@@ -56,6 +75,7 @@ class Segment(Charge):
     end: Float[Array, ""] | float
     edge: Float[Array, ""] | float = 0.0
     sharp: bool = eqx.field(static=True, default=True)
+    depth: Float[Array, ""] | float | None = None
 
     def line_density(self, x, area):
         return self.amount / (self.end - self.start) * _window(x, self)
@@ -75,6 +95,7 @@ class VolumeCharge(Charge):
     end: Float[Array, ""] | float
     edge: Float[Array, ""] | float = 0.0
     sharp: bool = eqx.field(static=True, default=True)
+    depth: Float[Array, ""] | float | None = None
 
     def line_density(self, x, area):
         per_nm3 = 1e3 * self.density(x) / units.MILLIMOLAR_PER_CHARGE_DENSITY
@@ -88,23 +109,31 @@ class VolumeCharge(Charge):
 
 
 class WallCharge(Charge):
-    """Surface charge `density` (C/m²) on the wall from `start` to `end` (nm).
+    """Surface charge `density` (C/m², one number or a Profile of x) on the wall from `start` to `end` (nm).
 
     One-dimensional equations see it as the volume charge 2 sigma / a, that is as 2 π a sigma per
     length; a is the local radius.
     """
 
-    density: Float[Array, ""] | float
+    density: Profile | Float[Array, ""] | float
     start: Float[Array, ""] | float
     end: Float[Array, ""] | float
 
     def line_density(self, x, area):
-        per_nm2 = self.density * units.CHARGE_DENSITY_PER_SURFACE_CHARGE
+        return 2 * jnp.sqrt(jnp.pi * area) * self.surface_density(x)
+
+    def surface_density(self, x):
+        density = self.density(x) if isinstance(self.density, Profile) else self.density
         inside = (x > self.start) & (x < self.end)
-        return jnp.where(inside, 2 * jnp.sqrt(jnp.pi * area) * per_nm2, 0.0)
+        return jnp.where(inside, density * units.CHARGE_DENSITY_PER_SURFACE_CHARGE, 0.0)
 
     def breakpoints(self):
-        return [self.start, self.end]
+        edges = [self.start, self.end]
+        return self.density.breakpoints() + edges if isinstance(self.density, Profile) else edges
+
+    @property
+    def place(self):
+        return "wall"
 
 
 def _window(x, charge):
@@ -128,3 +157,14 @@ class ReflectedCharge(Charge):
 
     def scales(self):
         return [(-position, length) for position, length in self.charge.scales()]
+
+    @property
+    def depth(self):
+        return self.charge.depth
+
+    @property
+    def place(self):
+        return self.charge.place
+
+    def surface_density(self, x):
+        return self.charge.surface_density(-x)

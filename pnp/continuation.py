@@ -1,13 +1,12 @@
 """What Newton is asked for: a steady state, and the way to it from a problem that is easy, or solved already."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from pnp.assembly import Problem, elements_in_arms
+from pnp.assembly import Problem
 from pnp.excess import ActivityLaw
-from pnp.laws import Element
 
 
 class Start(NamedTuple):
@@ -33,7 +32,8 @@ class Origin(NamedTuple):
 class Steady(NamedTuple):
     """The full problem in the terms continuation needs."""
 
-    elements: Element
+    elements: Any
+    """See `Problem.elements`."""
     valence: Float[Array, "ion *lane"]
     activity: Float[Array, "2 ion *lane"]
     """Of the ions in the baths, mM: concentrations times activity coefficients."""
@@ -61,7 +61,3 @@ class Steady(NamedTuple):
     def whole(self) -> Problem:
         """The problem at the end of the way."""
         return self.at(jnp.ones_like(self.voltage))
-
-    def in_arms(self) -> "Steady":
-        """From both baths to the middle, as elimination wants it."""
-        return self._replace(elements=elements_in_arms(self.elements))

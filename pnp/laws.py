@@ -106,6 +106,13 @@ def _end(end: int, state: State, reference, element: Element, valence):
     return state[0], mu, element.excess[end], valence
 
 
+def end_concentrations(
+    left: State, right: State, reference, element: Element, valence, excess: Ends
+) -> list[list[Float[Array, "*place"]]]:
+    """c of each ion at the two ends of an element, seen from inside it, [end][ion], mM."""
+    return [c for _, c in _both(left, right, reference, element, valence, excess)]
+
+
 def excess_solved(left: State, right: State, reference, element: Element, valence, excess: Ends) -> Ends:
     """The laws of mu_ex at both ends, their equations solved at the states given: see `ActivityLaw.solved_at`."""
     at = lambda end, state: excess[end].solved_at(
@@ -135,6 +142,36 @@ def _flux(left, right, reference, element, valence, compositions, known=None):
         weight, drive = edge_weight(element.conductance[k], c_left[k], psi_right[k] - psi_left[k]), jnp.expm1(mu_step)
         flux.append(-weight * drive if known is None else edge_flux_change(known[k], weight, drive))
     return flux
+
+
+def one_way_fluxes(
+    left: State, right: State, reference, element: Element, valence, excess: Ends
+) -> list[list[Float[Array, "*place"]]]:
+    """What each end would send to the other if no ion was there, [end][ion]: the flux of point ions is the first less
+    the second, and each is proportional to the concentration at its end."""
+    (psi_left, c_left), (psi_right, c_right) = _both(left, right, reference, element, valence, excess)
+    steps = [b - a for a, b in zip(psi_left, psi_right, strict=True)]
+    sent = lambda c, sign: [edge_weight(d, k, sign * s) for d, k, s in zip(element.conductance, c, steps, strict=True)]
+    return [sent(c_left, 1), sent(c_right, -1)]
+
+
+def skew_flux(
+    left: State, right: State, reference, element: Element, valence, excess: Ends, skew, across: State
+) -> State:
+    """What passes besides through the face that an element crosses, if that is not at right angles to it: [electric
+    flux, flux of each ion], as in `element_balance`.
+
+    Per area it is −K ∇phi or −K ∇mu. The element's own difference has K with it that makes its flux exact, which for
+    ions is `edge_weight` · expm1(Δμ) / Δμ; it is that for the other component of the gradient too. across: [phi, mu of
+    each ion], the difference seen in a direction along the face; skew: what that counts against the element's own.
+    """
+    (psi_left, c_left), (psi_right, _) = _both(left, right, reference, element, valence, excess)
+    through = [-element.permittance * skew * across[0]]
+    for k in range(len(valence)):
+        mu_step = (right[1 + k] - left[1 + k]) + (reference[1][k] - reference[0][k])
+        weight = edge_weight(element.conductance[k], c_left[k], psi_right[k] - psi_left[k])
+        through.append(-weight / bernoulli(mu_step) * skew * across[1 + k])
+    return through
 
 
 def resistance(

@@ -1,5 +1,7 @@
 """A channel as the solver sees it: on two nested meshes, with a start for Newton on each."""
 
+import dataclasses
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -9,8 +11,11 @@ from pnp import units
 from pnp.channel import Channel
 from pnp.continuation import Start, Steady
 from pnp.excess import ActivityLaw
+from pnp.grid import Grid, axis_positions, make_grid, make_plane
 from pnp.laws import Element
 from pnp.mesh import coarsened, make_elements, make_mesh
+from pnp.plane import balanced
+from pnp.quads import Plane
 from pnp.start import donnan_start, with_midpoints
 
 TRACE = 1e-12
@@ -21,7 +26,7 @@ holds ln c; it changes currents by as little."""
 class Level(eqx.Module):
     """One mesh's share of the problem."""
 
-    elements: Element
+    elements: Element | Plane
     start: Start
 
 
@@ -29,7 +34,7 @@ class Levels(eqx.Module):
     """All that a channel is to the solver; programs that take this one serve all channels of as many ions."""
 
     x: Float[Array, " node"]
-    """Of the fine one, nm."""
+    """Of the fine one, nm: of nodes, or of slices of them."""
     coarse: Level
     fine: Level
     valence: Float[Array, " ion"]
@@ -38,15 +43,30 @@ class Levels(eqx.Module):
     excess: ActivityLaw
     temperature: Float[Array, ""]
     """K."""
+    mouths: Float[Array, " 2"]
+    """nm."""
     ohmic: Float[Array, ""]
     """Flux that 1 kT/e drives through the pore in linear response, mM nm³/ns."""
 
     permeability: Float[Array, " ion"]
     """1 / ∫ dx / (D A) from bath to bath, nm³/ns."""
+    r: Float[Array, "slice node"] | None = None
+    """Of nodes in the plane, nm."""
+    line: "Levels | None" = None
+    """The same channel in one dimension, from whose solution the plane's is found."""
+    axis: Float[Array, "slice node"] | None = None
+    """Where on the line the nodes of the coarse grid belong, nm."""
 
     def steady(self, level: Level, voltage: Float[Array, ""]) -> Steady:
         """The problem on one of the meshes at a voltage (kT/e)."""
         return Steady(level.elements, self.valence, self.activity, voltage, self.excess)
+
+    def over_the_plane(self, absolute: Float[Array, "unknown x"], steady: Steady) -> Float[Array, "unknown slice node"]:
+        """A guess for the coarse grid from phi and mu in one dimension (kT): mu is nearly the same all over a
+        cross-section, and phi is what it makes of it."""
+        assert self.line is not None
+        spread, problem = _carried_over(self.line.x, absolute, self.axis), steady.whole()
+        return balanced(problem, spread.at[1:].add(-problem.node_reference))
 
     @property
     def unit(self) -> Float[Array, ""]:
@@ -64,9 +84,33 @@ class Levels(eqx.Module):
         return 1e-3 * units.CURRENT_PER_FLUX * self.ohmic
 
 
+def make_levels(channel: Channel, nodes: int, resolution: float | None = None) -> Levels:
+    """Both meshes of a channel, the finer of `nodes` elements; or of `resolution` times the default cells in z and r."""
+    line = _line_levels(channel, nodes)
+    return line if resolution is None else _plane_levels(channel, line, resolution)
+
+
 @eqx.filter_jit
-def make_levels(channel: Channel, nodes: int) -> Levels:
-    """Both meshes of a channel, the finer of `nodes` elements."""
+def _plane_levels(channel: Channel, line: Levels, resolution: float) -> Levels:
+    grid = make_grid(channel, resolution)
+    coarse, fine = (_plane_level(channel, line, each) for each in (grid.coarse, grid))
+    axis = axis_positions(channel, grid.coarse)
+    return dataclasses.replace(line, x=grid.z, coarse=coarse, fine=fine, r=grid.r, line=line, axis=axis)
+
+
+def _plane_level(channel: Channel, line: Levels, grid: Grid) -> Level:
+    along = lambda values: _carried_over(line.x, values, axis_positions(channel, grid))
+    return Level(make_plane(channel, grid), jax.tree.map(along, line.fine.start))
+
+
+def _carried_over(x, values: Float[Array, "*any x"], at: Float[Array, "slice node"]):
+    """Values along the axis, all over the plane."""
+    rows = jax.vmap(lambda row: jnp.interp(at, x, row))(values.reshape(-1, values.shape[-1]))
+    return jax.lax.stop_gradient(rows.reshape(*values.shape[:-1], *at.shape))
+
+
+@eqx.filter_jit
+def _line_levels(channel: Channel, nodes: int) -> Levels:
     mesh = make_mesh(channel, nodes)
     elements = make_elements(channel, mesh)
     bath = channel.bath_concentration
@@ -82,6 +126,7 @@ def make_levels(channel: Channel, nodes: int) -> Levels:
         excess.activity(list(bath.T), list(channel.valence)).T,
         excess,
         channel.temperature,
+        jnp.stack([jnp.asarray(channel.pore.start, float), jnp.asarray(channel.pore.end, float)]),
         ohmic,
         1 / (1 / elements.conductance).sum(1),
     )

@@ -21,6 +21,7 @@ DEFAULT_NODES = 400
 _SAMPLES = 32  # quarter of the points per stretch at which the density of nodes is measured
 _LAYER = 0.25  # finest element at a breakpoint, in local Debye lengths …
 _GROWTH = 0.35  # … and how much of the distance from it an element may span
+_MOUTH = 0.1  # the layer at the corner of a mouth, in its radii
 _PORE = 100  # elements a featureless pore gets before the total is scaled to `nodes`
 _BASE = 48  # elements, at least, of the coarsest mesh that the others refine
 _SHAPE = 8  # elements per e-fold of area, permittivity or charge
@@ -61,20 +62,31 @@ def make_mesh(channel: Channel, nodes: int = DEFAULT_NODES) -> Mesh:
     base = elements // 2
     while base % 2 == 0 and base // 2 >= max(_BASE, 2 * (breaks.size - 1)):
         base //= 2
+    return Mesh(_dealt_out(breaks, lambda x: _density(channel, x), 2 * elements, base))
+
+
+def pore_points(channel: Channel, elements: int) -> Float[Array, " point"]:
+    """The ends of `elements` (an even number) from mouth to mouth, as `make_mesh` would space them; every breakpoint
+    is the end of an even one."""
+    breaks = channel.wall_breakpoints()
+    return _dealt_out(breaks, lambda x: _density(channel, x, reservoirs=False), elements, elements // 2)
+
+
+def _dealt_out(breaks, density, count: int, base: int) -> Float[Array, " point"]:
+    """`count` + 1 points between breakpoints, as dense as `density`, with a multiple of `count` / `base` steps in each
+    stretch. They are constants to differentiation."""
     x = breaks[:-1, None] + jnp.diff(breaks)[:, None] * _fractions()
-    density = _density(channel, x)
-    load = _integral(density, x)
+    dense = density(x)
+    load = _integral(dense, x)
     whole = jnp.maximum(load[:, -1:], 1e-300)
     needed = jnp.cumsum(load[:, -1]) / load[:, -1].sum() * base
     least = jnp.where(jnp.diff(breaks) > 0, 1, 0)
     last = _spread(jnp.round(needed), least, base)
     first = jnp.concatenate([jnp.zeros(1), last[:-1]])
     given = (last - first)[:, None]
-    wanted = jnp.arange(2 * elements + 1) * (base / (2 * elements))
-    points = _inverse(
-        wanted, x.ravel(), (first[:, None] + given * (load / whole)).ravel(), (given / whole * density).ravel()
-    )
-    return jax.lax.stop_gradient(Mesh(points))
+    wanted = jnp.arange(count + 1) * (base / count)
+    reached = (first[:, None] + given * (load / whole)).ravel()
+    return jax.lax.stop_gradient(_inverse(wanted, x.ravel(), reached, (given / whole * dense).ravel()))
 
 
 @eqx.filter_jit
@@ -104,7 +116,7 @@ def make_elements(channel: Channel, mesh: Mesh) -> Element:
         volume=half(area),
         charge=half(channel.line_charge(inner)) * units.MILLIMOLAR_PER_CHARGE_DENSITY,
         excess=jnp.moveaxis(channel.energy(ends), -1, 1),
-        **_references(left.size),
+        **references(left.size),
     )
 
 
@@ -119,12 +131,12 @@ def coarsened(elements: Element) -> Element:
         volume=jnp.stack([left.volume.sum(0), right.volume.sum(0)]),
         charge=jnp.stack([left.charge.sum(0), right.charge.sum(0)]),
         excess=jnp.stack([left.excess[0], right.excess[1]]),
-        **_references(left.permittance.size),
+        **references(left.permittance.size),
     )
 
 
-def _references(count: int) -> dict[str, Array]:
-    """The first half of the elements count mu from the inside bath, up to the middle node."""
+def references(count: int) -> dict[str, Array]:
+    """The first half of the elements counts mu from the inside bath, up to the middle node."""
     index = jnp.arange(count)
     return {"inside": index < count // 2, "joint": index == count // 2 - 1}
 
@@ -136,8 +148,10 @@ def _fractions() -> np.ndarray:
     return np.unique(np.concatenate([even, end, 1 - end]))
 
 
-def _density(channel: Channel, x: Float[Array, "stretch sample"]) -> Float[Array, "stretch sample"]:
-    """Elements per nm that the solution asks for."""
+def _density(
+    channel: Channel, x: Float[Array, "stretch sample"], reservoirs: bool = True
+) -> Float[Array, "stretch sample"]:
+    """Elements per nm that the solution asks for. reservoirs: whether the stretches go from bath to bath."""
     inset = 1e-9 * (x[:, -1] - x[:, 0])  # the ends of a stretch, seen from inside it
     x = x.at[:, 0].add(inset).at[:, -1].add(-inset)
     area, permittivity = channel.area(x), channel.permittivity(x)
@@ -151,10 +165,12 @@ def _density(channel: Channel, x: Float[Array, "stretch sample"]) -> Float[Array
     # a dilute one over as small a part of the way, and with it the resistance.
     length = channel.pore.end - channel.pore.start
     width = jnp.full(x.shape[0] + 1, length).at[:-1].min(layer[:, 0]).at[1:].min(layer[:, -1])
-    for end, reservoir in ((0, channel.reservoirs[0]), (-1, channel.reservoirs[1])):
+    for end, reservoir in ((0, channel.reservoirs[0]), (-1, channel.reservoirs[1])) if reservoirs else ():
         share = jnp.minimum(1.0, bath[end] / bath[-1 - end])
         own = width[end] if reservoir.kind == "none" else x[end, -1] - x[end, 0]
         width = width.at[end].set(jnp.minimum(own, share * jnp.maximum(length, x[end, -1] - x[end, 0])))
+    if not reservoirs:  # in two dimensions, fields are steep at the corners of the mouths
+        width = width.at[jnp.array([0, -1])].min(_MOUTH * jnp.sqrt(channel.mouth_area / jnp.pi))
     position = jnp.concatenate([x[:, 0], x[-1:, -1]])
     features = jnp.concatenate([jnp.stack([position, width], 1), channel.scales()])
     narrower = lambda h, feature: (jnp.minimum(h, _LAYER * feature[1] + _GROWTH * jnp.abs(x - feature[0])), None)

@@ -27,6 +27,10 @@ class Profile(eqx.Module):
         """Positions where the quantity or its slope jumps, on which the mesh puts nodes."""
         return []
 
+    def table(self) -> "Table | None":
+        """Its values at the points it is given at, a position that is repeated being a jump; None if it has none."""
+        return None
+
 
 class Constant(Profile):
     """The same value everywhere."""
@@ -48,8 +52,12 @@ class Table(Profile):
     y: Float[Array, " point"]
     node_index: tuple[int, ...] = eqx.field(static=True)
 
-    def __init__(self, x: ArrayLike, y: ArrayLike):
+    def __init__(self, x: ArrayLike, y: ArrayLike, node_index: tuple[int, ...] | None = None):
+        """x: nm. node_index: the points that the mesh puts nodes on, if known from a table that was checked before."""
         self.x, self.y = jnp.asarray(x, float), jnp.asarray(y, float)
+        if node_index is not None:
+            self.node_index = node_index
+            return
         if self.x.ndim != 1 or self.x.shape != self.y.shape:
             raise ChannelError(f"a profile needs as many values as positions, not {self.y.shape} on {self.x.shape}")
         if self.x.size < 2:
@@ -82,6 +90,13 @@ class Table(Profile):
     def breakpoints(self):
         return [self.x[i] for i in self.node_index]
 
+    def table(self):
+        return self
+
+    def kinks(self) -> tuple[int, ...]:
+        """Points on which the mesh puts nodes if jumps have two each."""
+        return tuple(sorted({j for i in self.node_index for j in (i, i + 1) if j < self.x.size}))
+
 
 class Function(Profile):
     """A callable of x in nm, evaluated on the mesh. It must be written with `jax.numpy`."""
@@ -102,6 +117,10 @@ class Circle(Profile):
 
     def breakpoints(self):
         return self.radius.breakpoints()
+
+    def table(self):
+        radius = self.radius.table()
+        return None if radius is None else Table(radius.x, jnp.pi * radius.y**2, radius.node_index)
 
 
 def as_profile(value: Any, x: ArrayLike | None = None) -> Profile:
@@ -128,3 +147,11 @@ class Reflected(Profile):
 
     def breakpoints(self):
         return [-j for j in self.profile.breakpoints()]
+
+    def table(self):
+        given = self.profile.table()
+        if given is None:
+            return None
+        size, index = given.x.size, given.node_index
+        mirrored = index if len(index) == size else tuple(size - 2 - i for i in reversed(index))  # the first of a pair
+        return Table(-given.x[::-1], given.y[::-1], mirrored)

@@ -24,7 +24,7 @@ def curve_dataset(iv: IVCurve) -> xr.Dataset:
     """An I–V curve over (voltage, ion) with `units`, `long_name` and provenance attributes."""
     data = {**_points(("voltage",), iv), "slope": ("voltage", iv.slope, "nS", "slope conductance dI/dV")}
     dataset = _dataset(data, _voltages_and_ions(iv), iv.channel)
-    dataset.attrs["nodes"] = iv.nodes
+    dataset.attrs["nodes"] = iv.mesh[0]
     return dataset
 
 

@@ -13,14 +13,15 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from pnp import units
-from pnp.assembly import Problem, highest_flux, mean_flux, with_baths
+from pnp.assembly import Problem
 from pnp.channel import Channel
 from pnp.continuation import Origin, Start, Steady
-from pnp.laws import composition
 from pnp.levels import Levels
 from pnp.newton import Report, solve_root
+from pnp.plane import flux_density
+from pnp.schemes import scheme_of
 from pnp.settings import Settings, Status
-from pnp.start import by_node, prolonged
+from pnp.start import prolonged
 
 COARSE_ERROR = 0.01
 """Relative discretisation error of the current above which the mesh counts as too coarse."""
@@ -90,11 +91,18 @@ class State(eqx.Module):
     voltage: Float[Array, ""]
     """mV."""
     x: Float[Array, " node"]
-    """nm."""
-    potential: Float[Array, " node"]
+    """nm; in two dimensions z, of slices of nodes."""
+    r: Float[Array, "node across"] | None
+    """nm, of the nodes of each slice; None in one dimension."""
+    potential: Float[Array, "node *across"]
     """mV, zero in the outside bath."""
-    concentration: Float[Array, "node ion"]
-    """mM; where a potential of mean force jumps, the mean over the node's volume."""
+    concentration: Float[Array, "node *across ion"]
+    """mM; where a potential of mean force jumps, the mean over the node's volume; zero in the membrane."""
+    flux_density: Float[Array, "2 node across ion"] | None
+    """Ions per nm² and ns, along z and away from the axis; None in one dimension."""
+    resistance: Float[Array, " 3"]
+    """GΩ, of the access from inside, the pore and the access from outside: what each dissipates per current squared.
+    Their sum is V/I between equal baths. NaN without current."""
     flux: Float[Array, " ion"]
     """Ions per ns through the pore, positive outward."""
     ion_current: Float[Array, " ion"]
@@ -162,11 +170,11 @@ class Iterate(NamedTuple):
     """What Newton left on one mesh."""
 
     steady: Steady
-    unknowns: Float[Array, "unknown node"]
+    unknowns: Float[Array, "unknown *place"]
     report: Report
 
     @property
-    def absolute(self) -> Float[Array, "unknown node"]:
+    def absolute(self) -> Float[Array, "unknown *place"]:
         """phi and mu, as a start wants them, kT."""
         return self.unknowns.at[1:].add(self.steady.whole().node_reference)
 
@@ -177,10 +185,14 @@ def solve_levels(
     """Newton on the coarse mesh, and from its answer on the fine one, at a voltage (mV)."""
     coarse, fine = levels.coarse, levels.fine
     wanted = lambda level: levels.steady(level, voltage / levels.unit)
+    first = None
+    if levels.line is not None:
+        _, along = solve_levels(levels.line, voltage, settings.rough())
+        first = levels.over_the_plane(along.absolute, wanted(coarse))
     begin = begin or Begin(coarse.start, fine.start, None)
     # The origin is how the answer is found, not part of the question: the iterates do without.
     sought = lambda level: wanted(level)._replace(origin=begin.origin)
-    rough = Iterate(wanted(coarse), *solve_root(sought(coarse), begin.coarse, None, settings.rough()))
+    rough = Iterate(wanted(coarse), *solve_root(sought(coarse), begin.coarse, first, settings.rough(), near=False))
     guess = prolonged(rough.unknowns, rough.steady.whole(), wanted(fine).whole())
     return rough, Iterate(wanted(fine), *solve_root(sought(fine), begin.fine, guess, settings, respond))
 
@@ -196,21 +208,29 @@ def assessed(levels: Levels, voltage: Array, coarse: Iterate, fine: Iterate) -> 
     """What the iterates on both meshes mean, with its errors; and dI/dV (nS) if the fine one has its response."""
     unit, charge = levels.unit, levels.charge
     problem, unknowns, report = fine.steady.whole(), fine.unknowns, fine.report
-    flux, deviation, share = mean_flux(problem, unknowns)
+    scheme = scheme_of(problem.elements)
+    flux, deviation, share = scheme.mean_flux(problem, unknowns)
     current = flux @ charge
-    rough_current = mean_flux(coarse.steady.whole(), coarse.unknowns).mean @ charge
+    rough_current = scheme.mean_flux(coarse.steady.whole(), coarse.unknowns).mean @ charge
     size = jnp.maximum(jnp.abs(current), levels.least_current)
     uneven = unevenness(deviation, charge) / size
     coarseness = jnp.abs(current - rough_current) / 3 / size
-    unresolved = jnp.abs(flux * charge) @ _unresolved(problem, share, coarse.unknowns[0], unknowns[0]) / size
+    # Where double layers are not resolved, errors of one region may make up for those of another on two meshes, though
+    # on a third they would not: the difference of the currents is then too small by chance.
+    apart = scheme.apart(problem, share, coarse.unknowns, unknowns)
+    unresolved = jnp.abs(flux * charge) @ (apart / 3) / size
+    density = None if levels.r is None else flux_density(problem, unknowns, levels.x, levels.r)
     # A factor, not a `where`: the derivative of what is not there must be NaN as well, not zero.
     known, compared = (jnp.where(one.status == Status.NOT_CONVERGED, jnp.nan, 1.0) for one in (report, coarse.report))
     valid = lambda value: known * value
     state = State(
         voltage=voltage,
         x=levels.x,
+        r=levels.r,
         potential=valid(unknowns[0] * unit),
-        concentration=valid(_node_concentrations(problem, unknowns)),
+        concentration=valid(scheme.concentrations(problem, unknowns)),
+        flux_density=None if density is None else valid(density / units.MILLIMOLAR_PER_CHARGE_DENSITY),
+        resistance=valid(_resistances(levels, problem, unknowns, flux)),
         flux=valid(flux / units.MILLIMOLAR_PER_CHARGE_DENSITY),
         ion_current=valid(flux * charge),
         current=valid(current),
@@ -224,8 +244,20 @@ def assessed(levels: Levels, voltage: Array, coarse: Iterate, fine: Iterate) -> 
     )
     if report.response is None:
         return state, None
-    slope = _current_slope(jax.lax.stop_gradient((fine.steady, unknowns[:, 1:-1], report.response)), charge, share)
+    slope = _current_slope(
+        jax.lax.stop_gradient((fine.steady, scheme.interior(unknowns), report.response)), charge, share
+    )
     return state, valid(slope / unit)
+
+
+def _resistances(levels: Levels, problem: Problem, unknowns, flux) -> Float[Array, " 3"]:
+    """Of the inside access, the pore and the outside access, GΩ: what the ions lose in each, Σ J Δmu, over I²."""
+    mouths = scheme_of(problem.elements).mouth_potentials(problem, unknowns, levels.x, levels.mouths)
+    inside, outside = map(jnp.stack, problem.bath_mu)
+    lost = -jnp.diff(jnp.stack([inside, *mouths, outside]), axis=0) @ flux
+    current = flux @ levels.charge
+    known = jnp.abs(current) > 1e-9 * levels.least_current
+    return jnp.where(known, units.CURRENT_PER_FLUX * levels.unit * lost / jnp.where(known, current, 1.0) ** 2, jnp.nan)
 
 
 def without_profiles(state: State) -> dict[str, Array]:
@@ -241,24 +273,14 @@ def unevenness(deviation, charge) -> Float[Array, ""]:
 def _current_slope(state: tuple[Steady, Array, Array], charge, share):
     """dI/dV (pA per kT/e) where the unknowns between the baths answer the voltage by `response`."""
     steady, interior, response = state
+    scheme = scheme_of(steady.elements)
 
     def current(voltage, interior):
         problem = steady._replace(voltage=voltage).whole()
-        return highest_flux(problem, with_baths(problem, interior), share) @ charge
+        return scheme.highest_flux(problem, scheme.with_baths(problem, interior), share) @ charge
 
     _, slope = jax.jvp(current, (steady.voltage, interior), (jnp.ones_like(steady.voltage), response))
     return slope
-
-
-def _unresolved(problem: Problem, share, coarse_phi, phi) -> Float[Array, " ion"]:
-    """Error of each ion's resistance, relative, if what two meshes differ by in phi does not cancel along the pore.
-
-    Where double layers are not resolved, errors of one region may make up for those of another on two meshes, though
-    on a third they would not: the difference of the currents is then too small by chance.
-    """
-    apart = jnp.abs(coarse_phi - phi[::2]) / 3
-    between = (apart[1:] + apart[:-1]) / 2
-    return jnp.abs(problem.valence) * (share.reshape(len(share), -1, 2).sum(2) @ between)
 
 
 def overall_status(fine, coarse, coarseness):
@@ -266,11 +288,3 @@ def overall_status(fine, coarse, coarseness):
     trusted = (coarse != Status.NOT_CONVERGED) & (SAFETY * coarseness <= COARSE_ERROR)
     converged = jnp.where(trusted, jnp.maximum(fine, coarse), Status.MESH_TOO_COARSE)
     return jnp.where(fine == Status.NOT_CONVERGED, fine, converged)
-
-
-def _node_concentrations(problem: Problem, unknowns):
-    """mM at the nodes; seen from both sides and weighted by volume where mu_ex jumps."""
-    fixed, volume = by_node(problem.elements.excess, 0.0), by_node(problem.elements.volume, 0.0)
-    mu = unknowns[1:] + problem.node_reference
-    _, c = composition(unknowns[0], mu, jnp.moveaxis(fixed, 1, 0), problem.valence, problem.excess)
-    return (jnp.stack(c, -1) * volume[..., None]).sum(0) / volume.sum(0)[:, None]

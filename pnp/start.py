@@ -62,14 +62,18 @@ def _donnan(concentration, valence, charge, fixed):
 
 def prolonged(rough, coarse: Problem, fine: Problem):
     """A coarse solution as a guess for the fine mesh: halfway between neighbours."""
-    return with_midpoints(rough.at[1:].add(coarse.node_reference)).at[1:].add(-fine.node_reference)
+    guess = rough.at[1:].add(coarse.node_reference)
+    for axis in range(1, rough.ndim):
+        guess = with_midpoints(guess, axis)
+    return guess.at[1:].add(-fine.node_reference)
 
 
-def with_midpoints(values: Float[Array, "*any node"]) -> Float[Array, "*any fine_node"]:
-    """Values at the nodes of a mesh, and between each two of them their mean."""
+def with_midpoints(values: Float[Array, "*node"], axis: int = -1) -> Float[Array, "*fine_node"]:
+    """Values at the nodes of a mesh, and between each two of them along an axis their mean."""
+    values = jnp.moveaxis(values, axis, -1)
     between = (values[..., 1:] + values[..., :-1]) / 2
     both = jnp.stack([values[..., :-1], between], axis=-1).reshape(*values.shape[:-1], -1)
-    return jnp.concatenate([both, values[..., -1:]], axis=-1)
+    return jnp.moveaxis(jnp.concatenate([both, values[..., -1:]], axis=-1), -1, axis)
 
 
 def by_node(ends, outside):

@@ -9,8 +9,11 @@ from jaxtyping import Array, ArrayLike, Float
 
 from pnp import units
 from pnp.channel import Channel
+from pnp.channel_problems import axisymmetric_problems
+from pnp.grid import CELLS, RESOLUTIONS
 from pnp.levels import make_levels
 from pnp.mesh import DEFAULT_NODES, least_nodes
+from pnp.profiles import ChannelError
 from pnp.settings import Settings, Status
 from pnp.solution import LANES, Currents, Solution, check_arguments, steady_state, without_profiles
 
@@ -32,8 +35,14 @@ class IVCurve(Currents):
     permeability: Float[Array, " ion"]
     """1 / ∫ dx / (D A) from bath to bath, nm³/ns: permeability times area of a pore of this shape without
     charges and energies, which `pnp.theory.ghk_current` needs to say what GHK would."""
-    nodes: int = eqx.field(static=True)
+    mesh: tuple[int, float | None] = eqx.field(static=True)
+    """Elements in one dimension, and the resolution in two if that is what was solved."""
     settings: Settings
+
+    @property
+    def dimension(self) -> int:
+        """1 or 2."""
+        return 1 if self.mesh[1] is None else 2
 
     def reversal_potential(self) -> float:
         """Voltage (mV) of zero current, solved for from the curve's crossing; NaN if it has none.
@@ -57,8 +66,9 @@ class IVCurve(Currents):
 
     def _at(self, voltage: float) -> tuple[float, float]:
         """Current (pA) and slope (nS) at one voltage, by the program already compiled for the curve."""
-        same_shape = jnp.full_like(self.voltage[:LANES], voltage)
-        again, slope = _solve_curve(make_levels(self.channel, self.nodes), same_shape, self.settings)
+        one_by_one = self.dimension == 2 and not _side_by_side()
+        same_shape = jnp.full_like(self.voltage[: 1 if one_by_one else LANES], voltage)
+        again, slope = _solve_curve(make_levels(self.channel, *self.mesh), same_shape, self.settings)
         return float(again["current"][0]), float(slope[0])
 
     def to_xarray(self):
@@ -72,23 +82,27 @@ def solve(
     channel: Channel,
     voltage: ArrayLike,
     *,
+    dimension: int = 1,
     nodes: int = DEFAULT_NODES,
+    resolution: float = 1.0,
     settings: Settings | None = None,
     throw: bool = True,
 ) -> Solution:
     """The steady state of a channel at one voltage (mV, inside minus outside).
 
-    nodes: elements of the mesh (made even). throw: raise ConvergenceError if there is no answer;
+    dimension: 1, along the axis; or 2, the axisymmetric pore with its mouths and the membrane around it. nodes:
+    elements of the mesh of one dimension (made even), from whose solution that of two is found. resolution: of the
+    grid of two dimensions, how many times the default number of cells each way. throw: raise ConvergenceError if there is no answer;
     otherwise, and always under `jit`, `grad` and `vmap`, the Solution is NaN and its status says why.
     Differentiable in the channel and in the voltage, forward and reverse.
 
     Raises ConvergenceError; ChannelError if the channel makes no sense; ValueError for bad arguments.
     """
-    check_problem(channel, nodes)
+    mesh = check_problem(channel, nodes, dimension, resolution)
     voltage = jnp.asarray(voltage, float)
     if voltage.ndim:
         raise ValueError(f"solve takes one voltage, not {voltage.shape}; use pnp.iv_curve")
-    state = _solve_one(make_levels(channel, nodes), voltage, settings or Settings())
+    state = _solve_one(make_levels(channel, *mesh), voltage, settings or Settings())
     solution = Solution(**vars(state), channel=channel)
     concrete = not any(isinstance(v, jax.core.Tracer) for v in (solution.status, solution.current))
     if throw and concrete and int(solution.status) == Status.NOT_CONVERGED:
@@ -103,19 +117,21 @@ def iv_curve(
     channel: Channel,
     voltages: ArrayLike,
     *,
+    dimension: int = 1,
     nodes: int = DEFAULT_NODES,
+    resolution: float = 1.0,
     settings: Settings | None = None,
 ) -> IVCurve:
-    """Currents at many voltages (mV), solved as one batch.
+    """Currents at many voltages (mV), solved as one batch; in two dimensions on a processor one after the other.
 
-    Points that do not converge are NaN with status NOT_CONVERGED; nothing is raised for them.
+    dimension, nodes, resolution: as in `solve`. Points that do not converge are NaN with status NOT_CONVERGED; nothing is raised for them.
     Raises ChannelError and ValueError as `solve`.
     """
-    check_problem(channel, nodes)
+    mesh = check_problem(channel, nodes, dimension, resolution)
     voltages = jnp.asarray(voltages, float)
     if voltages.ndim != 1 or voltages.size == 0:
         raise ValueError(f"voltages must be a list of numbers in mV, not of shape {voltages.shape}")
-    levels, settings = make_levels(channel, nodes), settings or Settings()
+    levels, settings = make_levels(channel, *mesh), settings or Settings()
     numbers, slope = _solve_curve(levels, voltages, settings)
     return IVCurve(
         **numbers,
@@ -123,24 +139,38 @@ def iv_curve(
         channel=channel,
         slope=slope,
         permeability=levels.permeability,
-        nodes=nodes,
+        mesh=mesh,
         settings=settings,
     )
 
 
-def reversal_potential(channel: Channel, *, guess: ArrayLike = 0.0, nodes: int = DEFAULT_NODES) -> Float[Array, ""]:
+def reversal_potential(
+    channel: Channel,
+    *,
+    guess: ArrayLike = 0.0,
+    dimension: int = 1,
+    nodes: int = DEFAULT_NODES,
+    resolution: float = 1.0,
+) -> Float[Array, ""]:
     """Voltage (mV) at which the total current vanishes, to round-off; NaN if none is found.
 
-    A root of `solve(channel, V).current` by Newton's method from `guess` (mV); differentiable.
+    dimension, nodes, resolution: as in `solve`. A root of `solve(channel, V).current` by Newton's method from `guess` (mV); differentiable.
     """
-    check_problem(channel, nodes)
-    return _reversal(make_levels(channel, nodes), jnp.asarray(guess, float))
+    mesh = check_problem(channel, nodes, dimension, resolution)
+    return _reversal(make_levels(channel, *mesh), jnp.asarray(guess, float))
 
 
-def conductance(channel: Channel, voltage: ArrayLike = 0.0, *, nodes: int = DEFAULT_NODES) -> Float[Array, ""]:
-    """Slope conductance dI/dV (nS) at `voltage` (mV), the derivative of the solution itself."""
-    check_problem(channel, nodes)
-    return _slope(make_levels(channel, nodes), jnp.asarray(voltage, float))
+def conductance(
+    channel: Channel,
+    voltage: ArrayLike = 0.0,
+    *,
+    dimension: int = 1,
+    nodes: int = DEFAULT_NODES,
+    resolution: float = 1.0,
+) -> Float[Array, ""]:
+    """Slope conductance dI/dV (nS) at `voltage` (mV), the derivative of the solution itself; arguments as in `solve`."""
+    mesh = check_problem(channel, nodes, dimension, resolution)
+    return _slope(make_levels(channel, *mesh), jnp.asarray(voltage, float))
 
 
 # --- the work --------------------------------------------------------------------------------
@@ -160,7 +190,14 @@ def _solve_curve(levels, voltages, settings):
         state, slope = steady_state(levels, voltage, settings, respond=True)
         return without_profiles(state), slope
 
+    if levels.r is not None and not _side_by_side():
+        return jax.lax.map(one, voltages)  # a processor is busy with one, and none has to wait for the slowest
     return jax.vmap(one)(voltages)
+
+
+def _side_by_side() -> bool:
+    """Whether several problems of two dimensions are solved together."""
+    return jax.default_backend() != "cpu"
 
 
 @eqx.filter_jit
@@ -179,16 +216,40 @@ def _reversal(levels, guess):
     return jnp.where(root.result == optimistix.RESULTS.successful, root.value, jnp.nan)
 
 
-def check_problem(channel: Channel, nodes: int) -> None:
-    """Raise what `solve` raises of its arguments; of a channel that is being traced only what can be known."""
+def check_problem(
+    channel: Channel, nodes: int, dimension: int = 1, resolution: float = 1.0
+) -> tuple[int, float | None]:
+    """Raise what `solve` raises of its arguments; of a channel that is being traced only what can be known.
+
+    What `make_levels` wants to know besides the channel.
+    """
     check_arguments(channel, nodes)
+    if dimension not in (1, 2):
+        raise ValueError(f"dimension must be 1 or 2, not {dimension!r}")
+    least, most = RESOLUTIONS
+    if not least <= resolution <= most:
+        raise ValueError(f"resolution must be from {least:g} to {most:g}, not {resolution!r}")
+    mesh = (nodes, None if dimension == 1 else float(resolution))
     if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(channel)):
-        return
+        return mesh
     channel.validate()
     with jax.ensure_compile_time_eval():
-        least = int(least_nodes(channel))
-    if nodes < least:
-        raise ValueError(f"{nodes} nodes are too few for the jumps and kinks of {channel.name}; give at least {least}")
+        needed = int(least_nodes(channel))
+    if nodes < needed:
+        raise ValueError(f"{nodes} nodes are too few for the jumps and kinks of {channel.name}; give at least {needed}")
+    if dimension == 2:
+        found = axisymmetric_problems(channel)
+        if found:
+            raise ChannelError("; ".join(found))
+        with jax.ensure_compile_time_eval():
+            stretches = int((jnp.diff(channel.wall_breakpoints()) > 0).sum())
+        enough = 2 * stretches / CELLS["membrane"]
+        if resolution < enough:
+            raise ValueError(
+                f"a resolution of {resolution:g} is too low for the {stretches} stretches between jumps and kinks of "
+                f"{channel.name}; give at least {enough:.2g}"
+            )
+    return mesh
 
 
 def _crossing(voltage, current) -> float:

@@ -8,7 +8,6 @@ import numpy as np
 from pnp import units
 from pnp.channel import Channel
 from pnp.channel_problems import HIGHEST_ENERGY
-from pnp.charge import WallCharge
 from pnp.excess import Steric
 
 SINGLE_FILE = 0.35
@@ -54,6 +53,7 @@ def summarize(channel: Channel) -> Summary:
         *_born(channel, x),
         ("excess potential", channel.excess.describe(channel.bath_permittivity, channel.temperature)),
         ("reservoirs", ", ".join(r.kind for r in channel.reservoirs)),
+        ("membrane", _membrane(channel.membrane)),
         ("domain", f"x = {first:.4g} to {last:.4g} nm"),
     ]
     return Summary(lines, _warnings(channel, radius, density, debye))
@@ -67,6 +67,15 @@ def _born(channel, x) -> list[tuple[str, str]]:
     listed = (f"{name} {_range(row)}" for name, row in zip(channel.ion_names, energy, strict=True))
     cut = f", cut to ±{HIGHEST_ENERGY:g}" if np.abs(energy).max() >= HIGHEST_ENERGY else ""
     return [("Born energy", f"{', '.join(listed)} kT{cut}")]
+
+
+def _membrane(membrane) -> str:
+    inside, outside = (f"{s:+.4g} mC/m²" if s else "uncharged" for s in 1e3 * np.asarray(membrane.surface_charge))
+    if inside == outside:
+        charge = inside if inside == "uncharged" else f"{inside} on both faces"
+    else:
+        charge = f"inside {inside}, outside {outside}"
+    return f"permittivity {float(membrane.permittivity):g}, {charge} (2D only)"
 
 
 def _total_charge(channel) -> float:
@@ -85,7 +94,7 @@ def _warnings(channel, radius, density, debye) -> list[str]:
             f"the narrowest radius is {radius.min():.3g} nm: ions pass in single file there, which PNP's point "
             "ions do not know; take currents as a guide, not as a prediction"
         )
-    if any(isinstance(c, WallCharge) for c in channel.pore.charge) and radius.min() > 2 * debye.min():
+    if any(c.place == "wall" for c in channel.pore.charge) and radius.min() > 2 * debye.min():
         found.append(
             f"the wall charge is spread over a cross-section wider than {2 * debye.min():.2g} nm (2 Debye lengths): "
             "one-dimensional equations overstate its effect"

@@ -182,6 +182,61 @@ MALFORMED = {
         + '[[pore.charge]]\nkind = "ring"\namount = 1\nposition = 9\nwidth = 1\n',
         ["pore.charge.1.position: 9 nm is outside the pore (0 to 5 nm)"],
     ),
+    "wall in mV": (
+        charge('kind = "wall"\nsurface_density = "2 mV"'),
+        ["pore.charge.0.surface_density: '2 mV' is not a surface charge: expected C/m^2"],
+    ),
+    "wall table in mV": (
+        charge('kind = "wall"\nsurface_density = [[0, 0.1], [1, "2 mV"]]'),
+        ["pore.charge.0.surface_density: row 1: '2 mV' is not a surface charge"],
+    ),
+    "wall table going back": (
+        charge('kind = "wall"\nsurface_density = [[0, 0.1], [2, 0.1], [1, 0.2]]'),
+        ["pore.charge.0.surface_density: row 2", "1 nm comes after 2 nm"],
+    ),
+    "wall table beyond the pore": (
+        charge('kind = "wall"\nsurface_density = [[0, 0.1], [6, 0.1], [7, 0.2]]'),
+        ["pore.charge.0.surface_density: row 1: 6 nm is outside the pore (0 to 5 nm)"],
+    ),
+    "ring of no depth": (
+        charge('kind = "ring"\namount = 1\nposition = 1\nwidth = 1\ndepth = 0'),
+        ["pore.charge.0.depth: must be positive, not 0 nm"],
+    ),
+    "segment of negative depth": (
+        charge('kind = "segment"\namount = 1\nstart = 1\nend = 2\ndepth = "-3 Å"'),
+        ["pore.charge.0.depth: must be positive, not -0.3 nm"],
+    ),
+    "wall with depth": (
+        charge('kind = "wall"\nsurface_density = 1\ndepth = 1'),
+        ["pore.charge.0.depth: unknown key", "surface_density, start, end"],
+    ),
+    # the membrane
+    "number for a membrane": ("membrane = 5\n" + SOUND, ["membrane: expected a table", "not 5"]),
+    "key in membrane": (
+        SOUND + "[membrane]\npermitivity = 2\n",
+        ["membrane.permitivity: unknown key; did you mean permittivity?", "surface_charge"],
+    ),
+    "membrane of metal": (SOUND + "[membrane]\npermittivity = inf\n", ["membrane.permittivity: must be finite"]),
+    "membrane of nothing": (
+        SOUND + "[membrane]\npermittivity = 0\n",
+        ["membrane.permittivity: must be positive, not 0"],
+    ),
+    "membrane charge in mV": (
+        SOUND + '[membrane]\nsurface_charge = "2 mV"\n',
+        ["membrane.surface_charge: '2 mV' is not a surface charge: expected C/m^2"],
+    ),
+    "membrane charge in a list": (
+        SOUND + "[membrane]\nsurface_charge = [0.1, 0.2]\n",
+        ["membrane.surface_charge: expected a number in C/m^2", "[0.1, 0.2]"],
+    ),
+    "face in mV": (
+        SOUND + '[membrane]\nsurface_charge = {outside = "2 mV"}\n',
+        ["membrane.surface_charge.outside: '2 mV' is not a surface charge"],
+    ),
+    "unknown face": (
+        SOUND + "[membrane]\nsurface_charge = {insde = 0.1}\n",
+        ["membrane.surface_charge.insde: unknown key; did you mean inside?", "inside, outside"],
+    ),
     # excess potentials
     "Born energy without a radius": (
         inside("TMA = 1\nCl = 1", PORE + "born = true\n[ions.TMA]\nvalence = 1\ndiffusivity = 1.2\n"),
@@ -492,10 +547,14 @@ def test_commented_parts_of_the_template_are_sound_too(tmp_path):
     from importlib.resources import files
 
     template = files("pnp").joinpath("template.toml").read_text("utf-8")
-    wanted = re.sub(r"^# (?=\[|\w+ = )", "", template.partition("# A pore made of pieces")[0], flags=re.MULTILINE)
+    first, _, pieces = template.partition("# A pore made of pieces")
+    last = pieces[pieces.index("[reservoir]") :]
+    wanted = re.sub(r"^# (?=\[|\w+ = )", "", first + last, flags=re.MULTILINE)
     wanted = wanted.replace("[inside]\n", "[inside]\nTMA = 0\n")
     channel = pnp.load(write(tmp_path, wanted))
     assert [type(c).__name__ for c in channel.pore.charge] == ["Ring", "Segment", "WallCharge"]
+    assert [c.place for c in channel.pore.charge] == ["protein", "protein", "wall"]
+    assert [float(s) for s in channel.membrane.surface_charge] == [pytest.approx(-0.02)] * 2
     assert channel.ions["TMA"].radius == 0.28
     assert channel.pmf(np.array([1.0]))[0].tolist() == [0.0, 0.0, 3.0]
 
@@ -547,6 +606,50 @@ def test_excess_model_and_its_provenance(lines, held, tmp_path):
     energy = channel.energy(np.array([-1.0, 2.5]))
     radii = np.array([0.138, 0.181])
     np.testing.assert_allclose(energy, [[0, 0], pnp.theory.born_energy(radii, 1, 40.0, 78.4)], rtol=1e-12)
+
+
+MEMBRANES = {
+    "one number": ('permittivity = 3.3\nsurface_charge = "-20 mC/m^2"', [3.3, -0.02, -0.02]),
+    "two faces": ('surface_charge = {inside = -0.01, outside = "1 e/nm^2"}', [2.0, -0.01, E_PER_NM2]),
+    "one face": ("surface_charge = {outside = 0.03}", [2.0, 0.0, 0.03]),
+    "as in Python": ("", [2.0, 0.0, 0.0]),
+}
+
+
+@pytest.mark.parametrize(("lines", "expected"), MEMBRANES.values(), ids=MEMBRANES)
+def test_membrane_and_its_provenance(lines, expected, tmp_path):
+    channel = pnp.load(write(tmp_path, f"{SOUND}[membrane]\n{lines}\n"))
+    again = channel_file.build(channel_file._validated(json.loads(channel.source), "again", None))
+    assert again.source == channel.source
+    assert ("membrane" in json.loads(channel.source)) == bool(lines)
+    for made in (channel, again):
+        held = made.membrane
+        assert [float(held.permittivity), *map(float, held.surface_charge)] == pytest.approx(expected, rel=1e-12)
+
+
+def test_charges_for_two_dimensions_and_their_provenance(tmp_path):
+    text = charge(
+        'kind = "wall"\nsurface_density = [["10 Å", 0], [2, "-1 e/nm^2"]]\n'
+        '[[pore.charge]]\nkind = "ring"\namount = -1\nposition = 2\nwidth = 0.2\ndepth = "4 Å"\n'
+        '[[pore.charge]]\nkind = "segment"\ndensity = 1\nstart = 1\nend = 2\ndepth = 0.3\n'
+        '[[pore.charge]]\nkind = "segment"\namount = 1\nstart = 1\nend = 2\ndepth = 0.2\n'
+        '[[pore.charge]]\nkind = "segment"\namount = 1\nstart = 1\nend = 2\n'
+    )
+    channel = pnp.load(write(tmp_path, text))
+    again = channel_file.build(channel_file._validated(json.loads(channel.source), "again", None))
+    assert again.source == channel.source
+    for made in (channel, again):
+        assert [c.place for c in made.pore.charge] == ["wall", "protein", "protein", "protein", "water"]
+        assert [float(c.depth) for c in made.pore.charge[1:4]] == pytest.approx([0.4, 0.3, 0.2])
+        # constant before and after the table, as every table is
+        np.testing.assert_allclose(
+            made.surface_density(np.array([-1, 0.5, 1.25, 3.0])), [0, 0, -0.25, -1], rtol=1e-12, atol=1e-15
+        )
+
+
+def test_override_of_one_face():
+    channel = pnp.load("uncharged-cylinder", overrides={"membrane.surface_charge.outside": "-20 mC/m^2"})
+    assert [float(s) for s in channel.membrane.surface_charge] == pytest.approx([0.0, -0.02])
 
 
 @pytest.mark.parametrize("name", ["kcsa-like", "alpha-hemolysin", "conical-nanopore"])

@@ -13,7 +13,7 @@ import pytest
 
 import pnp
 from pnp import ffi, linear, llvm, units
-from pnp.assembly import ends, linearize, with_baths
+from pnp.assembly import elements_in_arms, ends, linearize, with_baths
 from pnp.continuation import Steady
 from pnp.levels import make_levels
 from pnp.linear import Couplings, eliminate, eliminate_by_reduction, eliminate_by_scan, from_arms, in_arms
@@ -162,7 +162,8 @@ def bipolar_jacobian(millivolts, kick):
     interior = jnp.concatenate([phi[None], mu])[:, 1:-1]
     interior += kick * np.random.default_rng(0).normal(size=interior.shape)
     unknowns = in_arms(with_baths(problem, interior)[..., None])
-    in_lane = jax.tree.map(lambda leaf: leaf[..., None], steady).in_arms().whole()
+    in_lane = jax.tree.map(lambda leaf: leaf[..., None], steady)
+    in_lane = in_lane._replace(elements=elements_in_arms(in_lane.elements)).whole()
     return jax.jit(lambda p, u: linearize(p, *ends(u))[1])(in_lane, unknowns)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 import pnp
 from pnp import ffi, llvm, settle, step
-from pnp.assembly import ends, fluxes, residual, with_baths
+from pnp.assembly import elements_in_arms, ends, fluxes, residual, with_baths
 from pnp.continuation import Steady
 from pnp.excess import Davies, Steric
 from pnp.levels import make_levels
@@ -29,7 +29,8 @@ def problem_of(channel):
     steady = Steady(
         levels.fine.elements, jnp.asarray(channel.valence), levels.activity, jnp.asarray(volts[3]), levels.excess
     )
-    lanes = jax.tree.map(lambda leaf: leaf[..., None], steady)._replace(voltage=jnp.asarray(volts)).in_arms().whole()
+    lanes = jax.tree.map(lambda leaf: leaf[..., None], steady)
+    lanes = lanes._replace(voltage=jnp.asarray(volts), elements=elements_in_arms(lanes.elements)).whole()
     phi = levels.fine.start.direct[0][:, None] + levels.fine.start.shape[:, None] * volts
     unknowns = jnp.stack([phi, *(0.3 * RNG.normal(size=(2, *phi.shape)))])
     unknowns = unknowns.at[:, [0, -1]].set(0.0).at[0, 0].set(volts)

@@ -1,0 +1,98 @@
+"""One dimension: nodes from bath to bath, and two-node elements between them.
+
+In a given potential the steady state of point ions is known (`settle`). So they are settled before every step, and
+Newton walks in phi alone: mu follows it, through regions without ions and between barriers too.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from pnp import assembly
+from pnp.assembly import elements_in_arms
+from pnp.excess import PointIons
+from pnp.laws import composition
+from pnp.linear import from_arms, in_arms
+from pnp.scheme import Approach, Scheme, capped
+from pnp.settle import settled
+from pnp.start import by_node
+from pnp.step import linear_solution, newton_update
+
+
+class Line(Scheme):
+    """[unknown, node]; Newton has two arms that begin in the baths, [unknown, node, arm, lane], see `linear`."""
+
+    def arranged(self, values):
+        return in_arms(values)
+
+    def natural(self, values):
+        return from_arms(values)
+
+    def arranged_elements(self, elements):
+        return elements_in_arms(elements)
+
+    def moving(self, unknowns):
+        return unknowns[:, 1:]
+
+    def held(self, problem, unknowns):
+        phi = jnp.stack([problem.voltage, jnp.zeros_like(problem.voltage)])
+        phi = jnp.broadcast_to(phi, unknowns[0, 0].shape)
+        return unknowns.at[:, 0].set(jnp.zeros_like(unknowns[:, 0]).at[0].set(phi))
+
+    def approached(self, problem, unknowns, size, near, settings):
+        near = jnp.ones_like(near)
+        if isinstance(problem.excess, PointIons):
+            return Approach(problem, *settled(problem, unknowns), near)
+        # If ions have an excess potential this is not their steady state, though nearer to it than what there is, far
+        # from the solution. As near to it as to converge quadratically Newton does without.
+        close = size < settings.quadratic_below
+        at = jax.lax.cond(jnp.all(close), lambda: unknowns, lambda: settled(problem, unknowns)[0])
+        return Approach(problem, jnp.where(close, unknowns, at), None, near)
+
+    def update(self, problem, unknowns, respond, flux):
+        return newton_update(problem, unknowns, respond, flux)
+
+    def moved(self, approach, update, size, settings):
+        step = capped(approach, update, size, settings, settings.energy_cap)
+        return approach.unknowns.at[:, 1:].add(step * update)
+
+    def finished(self, problem, unknowns):
+        return settled(problem, unknowns)[0] if isinstance(problem.excess, PointIons) else unknowns
+
+    def trouble(self, index, unknowns):
+        unknown, node, arm = jnp.unravel_index(index, unknowns[:, 1:, :, 0].shape)
+        return jnp.stack([unknown, jnp.where(arm == 0, node + 1, 2 * (unknowns.shape[1] - 1) - 1 - node)])
+
+    def interior(self, unknowns):
+        return unknowns[:, 1:-1]
+
+    def with_baths(self, problem, interior):
+        return assembly.with_baths(problem, interior)
+
+    def residual(self, problem, interior, flux=None):
+        return assembly.residual(problem, interior, flux)
+
+    def linear_solution(self, problem, unknowns, rhs, transposed, flux):
+        shared = in_arms(rhs).at[..., -1, 1, :].set(0.0)  # the arms' parts of the middle node are summed
+        from_baths = jnp.stack([flux, -flux], axis=-2)[:, None]
+        return from_arms(linear_solution(problem, in_arms(unknowns), shared, transposed, from_baths))
+
+    def mean_flux(self, problem, unknowns):
+        return assembly.mean_flux(problem, unknowns)
+
+    def highest_flux(self, problem, unknowns, share):
+        return assembly.highest_flux(problem, unknowns, share)
+
+    def apart(self, problem, share, coarse, fine):
+        apart = jnp.abs(coarse[0] - fine[0, ::2])
+        between = (apart[1:] + apart[:-1]) / 2
+        return jnp.abs(problem.valence) * (share.reshape(len(share), -1, 2).sum(2) @ between)
+
+    def mouth_potentials(self, problem, unknowns, x, mouths):
+        mu = unknowns[1:] + problem.node_reference
+        return jnp.stack([jnp.interp(mouths, x, one) for one in mu], axis=1)
+
+    def concentrations(self, problem, unknowns):
+        fixed, volume = by_node(problem.elements.excess, 0.0), by_node(problem.elements.volume, 0.0)
+        mu = unknowns[1:] + problem.node_reference
+        _, c = composition(unknowns[0], mu, jnp.moveaxis(fixed, 1, 0), problem.valence, problem.excess)
+        return (jnp.stack(c, -1) * volume[..., None]).sum(0) / volume.sum(0)[:, None]

@@ -1,0 +1,190 @@
+"""Slices of a plane, each coupled to its two neighbours: elimination by dense blocks.
+
+A row couples an unknown of a node to the unknowns of the nodes around it: of its own slice and of the slices before and
+after, each at most one node away. Eliminating slice after slice (block Thomas) fills the blocks of the slices; those
+between slices stay sparse. The inverses of the filled blocks are the factors, from which any number of systems are
+solved, with the matrix or its transpose.
+
+The blocks are inverted without pivots, as everywhere here (see `linear`), by a loop of small matrix products: LAPACK's
+threads and the program's own get in each other's way. In the membrane the inverse leaves out the rows of nodes that no
+ion reaches, which are those of a unit matrix.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+_BLOCK = 16  # rows inverted at a time; of 16 to 48 the fastest for slices of 75 to 300
+
+
+Band = list[list[Float[Array, "*slice 3 node"] | None]]
+"""[row][column] of [slice, shift, node], where the column's node is the row's moved by shift − 1; None is zero."""
+
+
+class Bands(NamedTuple):
+    """A matrix, by the slice that its columns belong to."""
+
+    before: Band
+    own: Band
+    after: Band
+
+
+class Factors(NamedTuple):
+    """What `factor` leaves: enough to solve with the matrix and with its transpose."""
+
+    before: Band
+    inverse: Float[Array, "slice row node column node"]
+    after: Band
+
+
+def factor(bands: Bands, wall: int, faces: tuple[int, int]) -> Factors:
+    """Eliminate slice after slice. Of the slices strictly between `faces`, unknowns other than the first are held
+    beyond the node `wall`."""
+    slices, _, nodes = bands.own[0][0].shape
+    rows = len(bands.own)
+
+    def through(first, last, wet, filled):
+        def step(filled, given):
+            before_next, own, after = given
+            inverse = _inverse_of(_dense(own) - filled, wet)
+            return _columns(_rows(before_next, inverse), after), inverse
+
+        return jax.lax.scan(step, filled, jax.tree.map(lambda band: band[first:last], given))
+
+    given = (_moved(bands.before, 1), bands.own, bands.after)
+    filled, inverses = jnp.zeros((rows, nodes, rows, nodes)), []
+    near, far = faces
+    for first, last, wet in ((0, near + 1, nodes), (near + 1, far, wall + 1), (far, slices, nodes)):
+        if last > first:
+            filled, inverse = through(first, last, wet, filled)
+            inverses.append(inverse)
+    return Factors(bands.before, jnp.concatenate(inverses), bands.after)
+
+
+def solve(factors: Factors, rhs: Float[Array, "slice row node *column"]) -> Float[Array, "slice row node *column"]:
+    """x with A x = rhs."""
+    return _swept(factors.before, factors.inverse, factors.after, rhs)
+
+
+def solve_transposed(
+    factors: Factors, rhs: Float[Array, "slice row node *column"]
+) -> Float[Array, "slice row node *column"]:
+    """x with Aᵀ x = rhs."""
+    # Of the transpose, what couples a slice to the one before is what coupled that one to it.
+    before, after = _moved(_transposed(factors.after), -1), _moved(_transposed(factors.before), 1)
+    return _swept(before, jnp.moveaxis(factors.inverse, (3, 4), (1, 2)), after, rhs)
+
+
+def _swept(before, inverse, after, rhs):
+    apply = lambda inverse, b: jnp.einsum("ajbk,bk...->aj...", inverse, b)
+
+    def down(y, given):
+        before, inverse, b = given
+        y = apply(inverse, b - _rows(before, y))
+        return y, y
+
+    def up(x, given):
+        inverse, after, y = given
+        x = y - apply(inverse, _rows(after, x))
+        return x, x
+
+    nothing = jnp.zeros_like(rhs[0])
+    _, y = jax.lax.scan(down, nothing, (before, inverse, rhs))
+    return jax.lax.scan(up, nothing, (inverse, after, y), reverse=True)[1]
+
+
+def _moved(band: Band, by: int) -> Band:
+    """At each slice what the one `by` further on has, nothing beyond the last."""
+    after = lambda value: jnp.concatenate([value[1:], jnp.zeros_like(value[:1])])
+    before = lambda value: jnp.concatenate([jnp.zeros_like(value[:1]), value[:-1]])
+    return jax.tree.map(after if by > 0 else before, band)
+
+
+def _rows(band: Band, x: Float[Array, "column node *rest"]):
+    """The banded matrix times x."""
+    nodes, rest = x.shape[1], (None,) * (x.ndim - 2)
+    padded = jnp.pad(x, ((0, 0), (1, 1), *[(0, 0)] * len(rest)))
+    times = lambda entry, column: sum(entry[d][:, *rest] * column[d : d + nodes] for d in range(3))
+    product = lambda row: sum(times(entry, padded[c]) for c, entry in enumerate(row) if entry is not None)
+    return jnp.stack([jnp.broadcast_to(product(row), x.shape[1:]) for row in band])
+
+
+def _columns(x: Float[Array, "row node column node"], band: Band):
+    """x times the banded matrix."""
+    nodes = x.shape[1]
+    turned = _transposed(band)
+    padded = jnp.pad(x, ((0, 0), (0, 0), (0, 0), (1, 1)))
+    times = lambda entry, c: sum(entry[d] * padded[:, :, c, d : d + nodes] for d in range(3))
+    product = lambda row: sum(times(entry, c) for c, entry in enumerate(row) if entry is not None)
+    return jnp.stack([jnp.broadcast_to(product(row), x[:, :, 0].shape) for row in turned], axis=2)
+
+
+def _transposed(band: Band) -> Band:
+    """Of the block of every slice."""
+
+    def turned(entry):
+        # What is at (node, shift) is in the transpose at (node + shift − 1, 2 − shift).
+        nodes = entry.shape[-1]
+        padded = jnp.pad(entry, ((0, 0),) * (entry.ndim - 1) + ((1, 1),))
+        return jnp.stack([padded[..., 2 - d, d : d + nodes] for d in range(3)], axis=-2)
+
+    return [[None if row[c] is None else turned(row[c]) for row in band] for c in range(len(band))]
+
+
+def _dense(band: Band) -> Float[Array, "row node column node"]:
+    nodes = band[0][0].shape[-1]
+    spread = lambda entry: sum(entry[d, :, None] * jnp.eye(nodes, k=d - 1) for d in range(3))
+    filled = lambda entry: jnp.zeros((nodes, nodes)) if entry is None else spread(entry)
+    return jnp.stack([jnp.stack([filled(entry) for entry in row], axis=1) for row in band])
+
+
+def _inverse_of(block: Float[Array, "row node column node"], wet: int) -> Float[Array, "row node column node"]:
+    rows, nodes = block.shape[:2]
+    sizes = [nodes] + [wet] * (rows - 1)
+    part = jnp.concatenate(
+        [jnp.concatenate([block[a, : sizes[a], b, : sizes[b]] for b in range(rows)], axis=1) for a in range(rows)]
+    )
+    inverse = _inverse(part)
+    if wet == nodes:
+        return inverse.reshape(rows, nodes, rows, nodes)
+    starts = [0]
+    for size in sizes:
+        starts.append(starts[-1] + size)
+
+    def piece(a, b):
+        got = inverse[starts[a] : starts[a + 1], starts[b] : starts[b + 1]]
+        got = jnp.pad(got, ((0, nodes - sizes[a]), (0, nodes - sizes[b])))
+        return got + (jnp.diag((jnp.arange(nodes) >= sizes[a]).astype(float)) if a == b else 0.0)
+
+    return jnp.stack([jnp.stack([piece(a, b) for b in range(rows)], axis=1) for a in range(rows)])
+
+
+def _inverse(matrix: Float[Array, "n n"]) -> Float[Array, "n n"]:
+    """By Gauss and Jordan, in place, without pivots."""
+    n = len(matrix)
+    count = -(-n // _BLOCK)
+    beyond = count * _BLOCK - n
+    matrix = jnp.pad(matrix, ((0, beyond), (0, beyond)))
+    matrix = matrix + jnp.diag((jnp.arange(count * _BLOCK) >= n).astype(float))
+
+    def within(k, block):
+        pivot = 1 / block[k, k]
+        row, column = block[k] * pivot, block[:, k]
+        block = (block - jnp.outer(column, row)).at[:, k].set(-column * pivot)
+        return block.at[k].set(row).at[k, k].set(pivot)
+
+    def eliminate(step, matrix):
+        at = step * _BLOCK
+        zero = jnp.zeros_like(at)
+        pivot = jax.lax.dynamic_slice(matrix, (at, at), (_BLOCK, _BLOCK))
+        pivot = jax.lax.fori_loop(0, _BLOCK, within, pivot)
+        row = pivot @ jax.lax.dynamic_slice(matrix, (at, zero), (_BLOCK, count * _BLOCK))
+        column = jax.lax.dynamic_slice(matrix, (zero, at), (count * _BLOCK, _BLOCK))
+        matrix = matrix - column @ row
+        matrix = jax.lax.dynamic_update_slice(matrix, -column @ pivot, (zero, at))
+        matrix = jax.lax.dynamic_update_slice(matrix, row, (at, zero))
+        return jax.lax.dynamic_update_slice(matrix, pivot, (at, at))
+
+    return jax.lax.fori_loop(0, count, eliminate, matrix)[:n, :n]
