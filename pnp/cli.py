@@ -5,10 +5,32 @@ Exit codes: 0 fine, 2 bad input, 3 a point did not converge, 130 interrupted.
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pnp.arguments import (
+    INTERRUPTED,
+    NOT_CONVERGED,
+    PICTURES,
+    VOLTAGES,
+    ChannelArgument,
+    DimensionOption,
+    FrameOption,
+    HoleOption,
+    NodesOption,
+    OffsetOption,
+    ResolutionOption,
+    SetOption,
+    bad_input,
+    check_dimension,
+    check_suffix,
+    fail,
+    files_checked,
+    load,
+    number,
+    read_voltages,
+)
 from pnp.terminal import (
     Format,
     Progress,
@@ -22,11 +44,14 @@ from pnp.terminal import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from matplotlib.figure import Figure
+
     from pnp.channel import Channel
     from pnp.hysteresis import Sweep
+    from pnp.solution import Solution
     from pnp.steady import IVCurve
-
-BAD_INPUT, NOT_CONVERGED, INTERRUPTED = 2, 3, 130
 
 app = typer.Typer(
     help="Poisson–Nernst–Planck for ion channels and nanopores: a pore in, an I–V curve out.",
@@ -36,34 +61,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     epilog="Start with: pnp list, then pnp iv gramicidin-a --plot iv.png",
 )
-
-
-ChannelArgument = Annotated[
-    str,
-    typer.Argument(metavar="CHANNEL", help="A ready-made channel (`pnp list`) or the path of a channel file."),
-]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="PATH=VALUE",
-        help="Change a value of the channel file, e.g. --set inside.K=150. Repeatable.",
-    ),
-]
-HoleOption = Annotated[
-    Path | None,
-    typer.Option("--pore-profile", metavar="FILE", help="HOLE output whose radius profile replaces the pore's."),
-]
-FrameOption = Annotated[int, typer.Option("--frame", min=1, help="Which profile of the HOLE output.")]
-OffsetOption = Annotated[
-    str,
-    typer.Option(
-        "--radius-offset",
-        metavar="LENGTH",
-        help='Added to every HOLE radius, e.g. "-1.4 Å" (bare number: nm).',
-    ),
-]
-NodesOption = Annotated[int, typer.Option("--nodes", min=8, max=1_000_000, help="Elements of the mesh.")]
 
 
 @app.command("list")
@@ -86,9 +83,9 @@ def init(
     from pnp.atomic import write_whole
 
     if file.exists() and not force:
-        _fail(f"{file} exists; choose another name, or --force to replace it")
+        fail(f"{file} exists; choose another name, or --force to replace it")
     text = files("pnp").joinpath("template.toml").read_text("utf-8")
-    with _files_checked():
+    with files_checked():
         write_whole(file, lambda to: to.write_text(text, "utf-8"))
     wrote(file)
     stderr.print(f"Next: pnp check {file}", highlight=False, markup=False, soft_wrap=True)
@@ -105,7 +102,7 @@ def check(
     """Show the resolved problem: units, neutrality, Debye length against the pore, warnings."""
     from rich.table import Table
 
-    loaded, file = _load(channel, change, pore_profile, frame, radius_offset)
+    loaded, file = load(channel, change, pore_profile, frame, radius_offset)
     from pnp.summary import summarize
 
     summary = summarize(loaded)
@@ -124,9 +121,15 @@ def check(
 def iv(
     channel: ChannelArgument,
     voltages: Annotated[
-        str,
-        typer.Option("--voltages", metavar="FIRST:LAST:COUNT", help="Voltages in mV, or a comma-separated list."),
-    ] = "-200:200:41",
+        str | None,
+        typer.Option(
+            "--voltages",
+            metavar="FIRST:LAST:COUNT",
+            help=f"Voltages in mV, or a comma-separated list. Default: {VOLTAGES[1]}, in two dimensions {VOLTAGES[2]}.",
+        ),
+    ] = None,
+    dimension: DimensionOption = 1,
+    resolution: ResolutionOption = None,
     sweep: Annotated[
         bool,
         typer.Option(
@@ -149,27 +152,31 @@ def iv(
     ] = None,
 ) -> None:
     """Compute a current–voltage curve, with a status and two error estimates per voltage."""
-    at = _voltages(voltages)
-    _suffix(output, (".nc", ".csv", ".json"), "--output")
-    _suffix(plot, _PICTURES, "--plot")
-    loaded, file = _load(channel, change, pore_profile, frame, radius_offset)
+    at = read_voltages(VOLTAGES[dimension] if voltages is None else voltages)
+    cells = check_dimension(dimension, resolution, sweep)
+    check_suffix(output, (".nc", ".csv", ".json"), "--output")
+    check_suffix(plot, PICTURES, "--plot")
+    loaded, file = load(channel, change, pore_profile, frame, radius_offset)
     from pnp import results
 
     curve: IVCurve | Sweep
-    curve, interrupted = _swept(loaded, at, nodes) if sweep else _computed(loaded, at, nodes)
+    if sweep:
+        curve, interrupted = _swept(loaded, at, nodes)
+    else:
+        curve, interrupted = _computed(loaded, at, nodes=nodes, dimension=dimension, resolution=cells)
     print_curve(curve, output_format)
-    with _files_checked():
+    with files_checked():
         if output:
             results.write_curve(curve, output)
             wrote(output)
         if plot:
-            _save(plot, lambda plotting: (plotting.plot_sweep if sweep else plotting.plot_iv)(curve).figure)
+            _save(plot, lambda: _curve_picture(curve))
             wrote(plot)
     warn_of_points(curve)
     if output_format is Format.table and file.validity:
         stderr.print(f"Validity: {file.validity}", style="dim", highlight=False, markup=False)
     if interrupted:
-        _fail(f"interrupted: {curve.voltage.size} of {len(at)} voltages are done", INTERRUPTED)
+        fail(f"interrupted: {curve.voltage.size} of {len(at)} voltages are done", INTERRUPTED)
     if not bool(curve.converged.all()):
         raise typer.Exit(NOT_CONVERGED)
 
@@ -178,41 +185,48 @@ def iv(
 def profile(
     channel: ChannelArgument,
     voltage: Annotated[str, typer.Option("--voltage", help='In mV, or with a unit: "0.1 V".')],
+    dimension: DimensionOption = 1,
+    resolution: ResolutionOption = None,
     change: SetOption = None,
     pore_profile: HoleOption = None,
     frame: FrameOption = 1,
     radius_offset: OffsetOption = "0",
     nodes: NodesOption = 400,
     output: Annotated[
-        Path | None, typer.Option("--output", metavar="FILE", help="Write the profiles to FILE.nc.")
+        Path | None,
+        typer.Option("--output", metavar="FILE", help="Write it to FILE.nc; in two dimensions also .vtu (ParaView)."),
     ] = None,
     plot: Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="Draw them: p.png, .pdf or .svg.")] = None,
 ) -> None:
-    """Potential and concentrations along the pore at one voltage."""
+    """Potential and concentrations along the pore at one voltage; in two dimensions maps of them."""
     from pnp import quantity
 
     try:
-        volts = quantity.parse_quantity(_number(voltage), quantity.POTENTIAL)
+        volts = quantity.parse_quantity(number(voltage), quantity.POTENTIAL)
     except ValueError as error:
-        _fail(f"--voltage: {error}")
-    _suffix(output, (".nc",), "--output")
-    _suffix(plot, _PICTURES, "--plot")
-    loaded, _ = _load(channel, change, pore_profile, frame, radius_offset)
+        fail(f"--voltage: {error}")
+    cells = check_dimension(dimension, resolution)
+    check_suffix(output, (".nc",) if dimension == 1 else (".nc", ".vtu"), "--output")
+    check_suffix(plot, PICTURES, "--plot")
+    loaded, _ = load(channel, change, pore_profile, frame, radius_offset)
     from pnp.atomic import write_whole
     from pnp.settings import Status
     from pnp.steady import solve
 
-    with Progress(f"{loaded.name} at {volts:g} mV"), _bad_input():
-        solution = solve(loaded, volts, nodes=nodes, throw=False)
+    with Progress(f"{loaded.name} at {volts:g} mV"), bad_input():
+        solution = solve(loaded, volts, dimension=dimension, nodes=nodes, resolution=cells, throw=False)
     if int(solution.status) == Status.NOT_CONVERGED:
-        _fail(f"{loaded.name} at {volts:g} mV {solution.message}", NOT_CONVERGED)
+        fail(f"{loaded.name} at {volts:g} mV {solution.message}", NOT_CONVERGED)
     print_profile(solution)
-    with _files_checked():
-        if output:
+    with files_checked():
+        if output and output.suffix == ".vtu":
+            solution.to_vtu(output)
+        elif output:
             write_whole(output, lambda to: solution.to_xarray().to_netcdf(to, engine="h5netcdf"))
+        if output:
             wrote(output)
         if plot:
-            _save(plot, lambda plotting: plotting.plot_profile(solution))
+            _save(plot, lambda: _profile_picture(solution, nodes))
             wrote(plot)
 
 
@@ -245,126 +259,34 @@ def main() -> None:
     app()
 
 
-# --- reading arguments ----------------------------------------------------------------------------
-
-_PICTURES = (".png", ".pdf", ".svg")
-
-
-def _fail(message: str, code: int = BAD_INPUT) -> Any:
-    stderr.print(message, style="red", highlight=False, markup=False, soft_wrap=True)
-    raise typer.Exit(code)
-
-
-def _load(name: str, changes: list[str] | None, hole: Path | None, frame: int, offset: str):
-    """The channel and the checked contents of its file."""
-    from pnp import channel_file, quantity
-
-    try:
-        overrides = dict(_assignment(text) for text in changes or [])
-        nm = quantity.parse_quantity(_number(offset), quantity.LENGTH)
-        file = channel_file.read(name, overrides=overrides, pore_profile=hole, frame=frame, offset=nm)
-        return channel_file.build(file, name), file
-    except ValueError as error:
-        _fail(str(error))
-
-
-def _assignment(text: str) -> tuple[str, Any]:
-    """PATH=VALUE, the value as TOML would read it, or else as the text it is."""
-    import tomllib
-
-    path, equals, value = text.partition("=")
-    if not equals or not path.strip():
-        raise ValueError(f"--set expects PATH=VALUE, such as inside.K=150, not '{text}'")
-    try:
-        return path.strip(), tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        return path.strip(), value.strip()
-
-
-def _number(text: str) -> float | str:
-    try:
-        return float(text)
-    except ValueError:
-        return text
-
-
-def _voltages(text: str):
-    import numpy as np
-
-    wrong = (
-        f"--voltages expects FIRST:LAST:COUNT in mV, such as -200:200:41, or a list such as -100,0,100; not '{text}'"
-    )
-    try:
-        if ":" in text:
-            first, last, count = text.split(":")
-            if not 1 <= int(count) <= 100_000:
-                _fail(f"--voltages: the count must be from 1 to 100000, not {count}")
-            ends = [float(first), float(last)]
-        else:
-            ends = [float(part) for part in text.split(",")]
-    except ValueError:
-        _fail(wrong)
-    if not all(abs(v) <= 1e5 for v in ends):
-        _fail(f"--voltages: values must be finite and not beyond 1e5 mV; not '{text}'")
-    return np.linspace(ends[0], ends[1], int(count)) if ":" in text else np.array(ends)
-
-
-def _suffix(path: Path | None, known: tuple[str, ...], option: str) -> None:
-    """Refuse a file that could not be written before the work is done, not after."""
-    if path is None:
-        return
-    if path.suffix not in known:
-        _fail(f"{option}: {path} must end in {' or '.join(known)}")
-    if not path.parent.is_dir():
-        _fail(f"{option}: the folder {path.parent} does not exist")
-
-
-class _bad_input:  # noqa: N801 (reads as a statement)
-    """Within it, what the library refuses becomes a message and exit code 2."""
-
-    errors: tuple[type[Exception], ...] = (ValueError,)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, error, trace):
-        if isinstance(error, self.errors):
-            _fail(str(error))
-
-
-class _files_checked(_bad_input):  # noqa: N801
-    errors = (OSError,)
-
-
 # --- working --------------------------------------------------------------------------------------
 
 
-def _computed(channel: "Channel", at, nodes: int) -> tuple["IVCurve", bool]:
-    """The curve, solved in batches under a progress bar; and whether it was cut short."""
+def _computed(channel: "Channel", at, **mesh) -> tuple["IVCurve", bool]:
+    """The curve, solved in batches under a progress bar, in two dimensions one by one; and whether it was cut short."""
     import equinox as eqx
     import jax
     import jax.numpy as jnp
     import numpy as np
 
-    from pnp import steady
-    from pnp.solution import LANES, Currents
+    from pnp import solution, steady
 
-    size = min(len(at), LANES)
+    size = min(len(at), solution.LANES) if mesh["dimension"] == 1 else 1
     parts, interrupted = [], False
-    with Progress(channel.name, total=len(at)) as progress, _bad_input():
+    with Progress(channel.name, total=len(at)) as progress, bad_input():
         try:
             for first in range(0, len(at), size):
                 batch = at[first : first + size]
                 full = np.concatenate([batch, np.repeat(batch[-1:], size - len(batch))])
-                part = jax.block_until_ready(steady.iv_curve(channel, full, nodes=nodes))
+                part = jax.block_until_ready(steady.iv_curve(channel, full, **mesh))
                 parts.append((part, len(batch)))
                 progress.advance(len(batch))
         except KeyboardInterrupt:
             interrupted = True
     if not parts:
-        _fail("interrupted before any voltage was done", INTERRUPTED)
+        fail("interrupted before any voltage was done", INTERRUPTED)
     first = parts[0][0]
-    names = [name for name in Currents.__dataclass_fields__ if name != "ion_names"]
+    names = [name for name in solution.Currents.__dataclass_fields__ if name != "ion_names"]
     by_voltage = lambda curve: (*(getattr(curve, name) for name in names), curve.slope)
     columns = zip(*([leaf[:count] for leaf in by_voltage(part)] for part, count in parts), strict=True)
     return eqx.tree_at(by_voltage, first, tuple(map(jnp.concatenate, columns))), interrupted
@@ -374,18 +296,41 @@ def _swept(channel: "Channel", at, nodes: int) -> tuple["Sweep", bool]:
     """The sweeps up and down, under a progress bar."""
     from pnp import hysteresis
 
-    with Progress(channel.name, total=len(at)) as progress, _bad_input():
+    with Progress(channel.name, total=len(at)) as progress, bad_input():
         try:
             return hysteresis.sweep(channel, at, nodes=nodes, progress=progress.advance), False
         except KeyboardInterrupt:
-            _fail("interrupted: there is nothing to compare before both sweeps are through", INTERRUPTED)
+            fail("interrupted: there is nothing to compare before both sweeps are through", INTERRUPTED)
             raise
 
 
-def _save(path: Path, draw) -> None:
+def _save(path: Path, draw: "Callable[[], Figure]") -> None:
     os.environ.setdefault("MPLBACKEND", "Agg")
-    from pnp import plot
     from pnp.atomic import write_whole
 
-    figure = draw(plot)
+    figure = draw()
     write_whole(path, lambda to: figure.savefig(to, dpi=160))
+
+
+def _curve_picture(curve: "IVCurve | Sweep"):
+    """One of two dimensions beside that of one."""
+    from pnp import plot, steady
+    from pnp.hysteresis import Sweep
+
+    if isinstance(curve, Sweep):
+        return plot.plot_sweep(curve).figure
+    line = steady.iv_curve(curve.channel, curve.voltage, nodes=curve.mesh[0]) if curve.dimension == 2 else None
+    return plot.plot_iv(curve, line=line).figure
+
+
+def _profile_picture(solution: "Solution", nodes: int):
+    """One of two dimensions beside that of one."""
+    from pnp import steady
+
+    if solution.dimension == 1:
+        from pnp.plot import plot_profile
+
+        return plot_profile(solution)
+    from pnp.field_plot import plot_field
+
+    return plot_field(solution, line=steady.solve(solution.channel, solution.voltage, nodes=nodes, throw=False))

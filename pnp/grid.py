@@ -4,7 +4,7 @@ Slices of constant z carry as many nodes each. In the core they run from the axi
 mouths to where it would be; outside it, to the rim. Inside the membrane everything beyond the wall is solid. Nodes are
 graded to the Debye length at the wall and the faces, and to the pore's own features along it (see `mesh`).
 
-A reservoir of kind "hall" ends some twenty mouth radii away, where current and field spread like those of a point: what
+A reservoir of kind "hall" ends some ten mouth radii away, where current and field spread like those of a point: what
 lies beyond is a resistance at each node of the rim, 1/(4πρ²) of a sphere's, exact but for what falls off faster.
 """
 
@@ -20,16 +20,17 @@ from pnp.laws import Element
 from pnp.mesh import pore_points, references
 from pnp.quads import EDGES, Plane, at_edges
 
-CELLS = {"core": 28, "outer": 20, "membrane": 64, "reservoir": 28}
+CELLS = {"core": 16, "outer": 20, "membrane": 160, "reservoir": 24}
 """Cells of the fine grid: across the pore and the rest of a slice, along the membrane and each reservoir."""
 
 RESOLUTIONS = (0.25, 8.0)
 """Least and greatest number of times as many each way."""
 
-_REACH = 20.0  # extent of an unbounded reservoir in mouth radii …
+_REACH = 10.0  # extent of an unbounded reservoir in mouth radii …
 _LAYERS = 12.0  # … and, at least, in Debye lengths
 _FIRST = 0.3  # first cell at a wall, in lengths over which the double layer there falls
 _CORNER = 0.025  # the same in radii of the pore, for the corners at its mouths
+_BEYOND = 4.0  # the first cell outside the wall, against that inside
 _SOLID = 3.0  # extent of the membrane in pore radii, where there is no reservoir
 _INSET = 1e-7  # "just inside" a slab, as a fraction of its thickness
 
@@ -64,25 +65,25 @@ def make_grid(channel: Channel, resolution: float = 1.0) -> Grid:
     """
     count = {name: max(8, 4 * round(cells * resolution / 4)) for name, cells in CELLS.items()}
     fixed = jax.lax.stop_gradient(channel)
-    z = [pore_points(fixed, count["membrane"])]
+    stretches = [pore_points(fixed, count["membrane"])]
     length = _layer_length(fixed)
     mouth = jnp.sqrt(fixed.mouth_area / jnp.pi)
     reach = jnp.stack([_reach(fixed, side, mouth) for side in range(2)])
-    faces = [0, count["membrane"]]
+    faces = (0, count["membrane"])
     for side, reservoir in enumerate(channel.reservoirs):
         if reservoir.kind == "none":
             continue
         first = jnp.minimum(_FIRST * length, _CORNER * mouth[side]) / reach[side, 0]
         away = reach[side, 0] * _graded(count["reservoir"], CELLS["reservoir"], first)
         if side == 0:
-            z.insert(0, z[0][0] - away[:0:-1])
-            faces = [count["reservoir"], count["reservoir"] + count["membrane"]]
+            stretches.insert(0, stretches[0][0] - away[:0:-1])
+            faces = (count["reservoir"], count["reservoir"] + count["membrane"])
         else:
-            z.append(z[-1][-1] + away[1:])
-    z = jnp.concatenate(z)
+            stretches.append(stretches[-1][-1] + away[1:])
+    z = jnp.concatenate(stretches)
     radius = channel.wall_radius(z)
     r = _across(z, radius, length, reach[:, 1], count, (fixed.pore.start, fixed.pore.end))
-    return Grid(jax.lax.stop_gradient(z), r, count["core"], tuple(faces))
+    return Grid(jax.lax.stop_gradient(z), r, count["core"], faces)
 
 
 def _layer_length(channel: Channel):
@@ -101,23 +102,23 @@ def _face_density(channel: Channel):
 
 
 def _reach(channel: Channel, side: int, mouth):
-    """How far the domain goes along z from a face, and from the axis, nm."""
+    """How far the domain goes along z from a face, and across from the wall, nm."""
     reservoir = channel.reservoirs[side]
     if reservoir.kind == "cone":
-        return jnp.stack([jnp.asarray(reservoir.length, float), jnp.asarray(reservoir.radius, float)])
+        return jnp.stack([jnp.asarray(reservoir.length, float), reservoir.radius - mouth[side]])
     if reservoir.kind == "none":
-        return jnp.stack([jnp.zeros(()), _SOLID * mouth.max()])
+        return jnp.stack([jnp.zeros(()), _SOLID * mouth[side]])
     layers = _LAYERS * channel.debye_length[side]
-    return jnp.stack([jnp.maximum(_REACH * mouth[side], layers), jnp.maximum(_REACH * mouth.max(), layers)])
+    return jnp.full(2, jnp.maximum(_REACH * mouth[side], layers))
 
 
-def _across(z, radius, length, rim, count, pore):
+def _across(z, radius, length, reach, count, pore):
     """r of every node."""
     fixed = jax.lax.stop_gradient(radius)
     inward = _graded(count["core"], CELLS["core"], jnp.minimum(_FIRST * length / fixed, _CORNER))[:, ::-1]
     share = (z - pore[0]) / (pore[1] - pore[0])
-    width = rim[0] + (rim[1] - rim[0]) * jnp.clip(share, 0.0, 1.0) - fixed
-    last = jnp.minimum(_FIRST * length, _CORNER * fixed)
+    width = reach[0] + (reach[1] - reach[0]) * jnp.clip(share, 0.0, 1.0)
+    last = _BEYOND * jnp.minimum(_FIRST * length, _CORNER * fixed)
     outward = _graded(count["outer"], CELLS["outer"], last / width)
     beyond = radius[:, None] + width[:, None] * outward[:, 1:]
     return jnp.concatenate([radius[:, None] * (1 - inward), beyond], axis=1)
@@ -149,7 +150,8 @@ def axis_positions(channel: Channel, grid: Grid) -> Float[Array, "slice node"]:
     start, end = channel.pore.start, channel.pore.end
     z = grid.z[:, None]
     beyond = jnp.maximum(start - z, z - end)
-    mouth = jnp.where(z < (start + end) / 2, *jnp.sqrt(channel.mouth_area / jnp.pi))
+    inner, outer = jnp.sqrt(channel.mouth_area / jnp.pi)
+    mouth = jnp.where(z < (start + end) / 2, inner, outer)
     square = ((grid.r / mouth) ** 2 + (beyond / mouth) ** 2 - 1) / 2
     away = mouth * jnp.sqrt(square + jnp.sqrt(square**2 + (beyond / mouth) ** 2))
     at = jnp.where(z < start, start - away, jnp.where(z > end, end + away, z))

@@ -65,6 +65,7 @@ class Levels(eqx.Module):
         """A guess for the coarse grid from phi and mu in one dimension (kT): mu is nearly the same all over a
         cross-section, and phi is what it makes of it."""
         assert self.line is not None
+        assert self.axis is not None
         spread, problem = _carried_over(self.line.x, absolute, self.axis), steady.whole()
         return balanced(problem, spread.at[1:].add(-problem.node_reference))
 
@@ -85,7 +86,7 @@ class Levels(eqx.Module):
 
 
 def make_levels(channel: Channel, nodes: int, resolution: float | None = None) -> Levels:
-    """Both meshes of a channel, the finer of `nodes` elements; or of `resolution` times the default cells in z and r."""
+    """Both meshes of a channel, the finer of `nodes` elements; or `resolution` times the cells of a plane."""
     line = _line_levels(channel, nodes)
     return line if resolution is None else _plane_levels(channel, line, resolution)
 

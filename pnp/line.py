@@ -39,7 +39,7 @@ class Line(Scheme):
         return unknowns.at[:, 0].set(jnp.zeros_like(unknowns[:, 0]).at[0].set(phi))
 
     def approached(self, problem, unknowns, size, near, settings):
-        near = jnp.ones_like(near)
+        near = None if near is None else jnp.ones_like(near)
         if isinstance(problem.excess, PointIons):
             return Approach(problem, *settled(problem, unknowns), near)
         # If ions have an excess potential this is not their steady state, though nearer to it than what there is, far

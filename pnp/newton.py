@@ -50,8 +50,8 @@ class _State(NamedTuple):
     """Largest undamped change of an unknown in the last step."""
     trouble: Int[Array, " lane"]
     """Where it was when an attempt was last lost, counted through the unknowns that move."""
-    near: Bool[Array, " lane"]
-    """Whether steps are taken of the problem itself, see `scheme.Approach`."""
+    near: Bool[Array, " lane"] | None
+    """Whether steps are taken of the problem itself, see `scheme.Approach`; None: always."""
     tries: Int[Array, " lane"]
     iterations: Int[Array, " lane"]
     walking: Bool[Array, " lane"]
@@ -167,7 +167,7 @@ def _newton(steady: Steady, frozen, settings: Settings, respond: bool, near: boo
         stride=spread(stride),
         size=fill(jnp.inf),
         trouble=fill(0, int),
-        near=fill(near, bool) & direct,
+        near=None if near else fill(False, bool),
         tries=fill(0, int),
         iterations=fill(0, int),
         walking=spread(~direct),
@@ -194,7 +194,9 @@ def _advance(state: _State, scheme: Scheme, steady, start, settings) -> _State:
     moved = scheme.moved(approach, update, size, settings)
     final = settings.excess_tolerance if approach.flux is None else settings.tolerance
     tolerance = jnp.where(state.target >= 1.0, final, settings.rough_tolerance)
-    arrived = finite & approach.near & (_remaining(size, state.size, settings) < tolerance)
+    arrived = finite & (_remaining(size, state.size, settings) < tolerance)
+    if approach.near is not None:
+        arrived = arrived & approach.near
     lost = ~arrived & (~finite | (state.tries + 1 >= settings.attempt_iterations))
 
     reached = jnp.where(arrived, state.target, state.reached)
@@ -227,7 +229,7 @@ def _advance(state: _State, scheme: Scheme, steady, start, settings) -> _State:
         stride=stride,
         size=jnp.where(turning, jnp.inf, size),
         trouble=trouble,
-        near=approach.near & ~turning,
+        near=None if approach.near is None else approach.near & ~turning,
         tries=jnp.where(turning, 0, state.tries + 1),
         iterations=state.iterations + 1,
         walking=state.walking | lost,

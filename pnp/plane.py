@@ -6,8 +6,8 @@ Newton then converges from far away, as in one dimension. Near the solution of t
 steps are damped so that concentrations fall no faster than they would by e^−cap and rise only in proportion.
 """
 
-from itertools import chain
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -26,6 +26,7 @@ from pnp.laws import (
     resistance,
     skew_flux,
 )
+from pnp.linear import by_platform
 from pnp.quads import EDGES, Plane, at_edges, met
 from pnp.scheme import Approach, Scheme, capped
 
@@ -204,7 +205,7 @@ def _entries(rows, count: int) -> tuple[dict, set]:
         entries[key] = entries[key] + value if key in entries else value
 
     for e, edge in enumerate(EDGES):
-        slope = dict.fromkeys(range(4), 0.0)
+        slope: dict[int, Any] = dict.fromkeys(range(4), 0.0)
         for corner, by in zip(edge, (by_near, by_far), strict=True):
             slope[corner] = slope[corner] + by[:, :, e]
         for met_edge in EDGES[2:] if e < 2 else EDGES[:2]:  # their mean
@@ -226,14 +227,17 @@ def _stacked(table, place) -> Array:
     return jnp.stack([jnp.stack([jnp.broadcast_to(value, place) for value in row]) for row in table])
 
 
-def _eliminated(plane: Plane, bands: slices.Bands, rhs, transposed: bool = False):
-    """x with A x = rhs, or Aᵀ x = rhs, of [row, slice, node, *column, lane]."""
-    solver = slices.solve_transposed if transposed else slices.solve
+def eliminated(plane: Plane, bands: slices.Bands, rhs, transposed: bool = False):
+    """x with A x = rhs, or Aᵀ x = rhs, of [row, slice, node, *column, lane]: slice after slice on CPUs; on GPUs, which
+    would wait for each, in a few steps."""
 
-    def one(bands, rhs):
+    def one_by_one(bands, rhs):
         factors = slices.factor(bands, plane.wall, plane.faces)
-        return jnp.moveaxis(solver(factors, jnp.moveaxis(rhs, 0, 1)), 1, 0)
+        return (slices.solve_transposed if transposed else slices.solve)(factors, rhs)
 
+    together = partial(slices.solve_by_reduction, transposed=transposed)
+    ways = dict.fromkeys(("cuda", "rocm"), together)
+    one = lambda bands, rhs: jnp.moveaxis(by_platform(ways, one_by_one, bands, jnp.moveaxis(rhs, 0, 1)), 1, 0)
     if rhs.shape[-1] == 1:
         alone = lambda value: value[..., 0]
         return one(jax.tree.map(alone, bands), alone(rhs))[..., None]
@@ -275,11 +279,11 @@ def settled(problem: Problem, unknowns: Unknowns) -> Unknowns:
             value = jnp.where(held, 0.0, -_at_nodes(sent[e], edge[end]) * scale)
             entries[j - i, q - p] = entries.get((j - i, q - p), 0.0) + value
     zero = jnp.zeros_like(leaves)
-    band = lambda offset: [[jnp.stack([entries.get((offset, shift), zero) for shift in (-1, 0, 1)], axis=1)]]
+    band: Any = lambda offset: [[jnp.stack([entries.get((offset, shift), zero) for shift in (-1, 0, 1)], axis=1)]]
     comes = jnp.where(held, known, edge_weight(conductance, there, step) * scale)
     merged = lambda value: value.reshape(*value.shape[:-2], -1)
     bands = jax.tree.map(merged, slices.Bands(*map(band, (-1, 0, 1))))
-    c = _eliminated(plane, bands, merged(comes)[None])[0].reshape(zero.shape)
+    c = eliminated(plane, bands, merged(comes)[None])[0].reshape(zero.shape)
     mu = jnp.log(jnp.maximum(c, _SMALLEST))
     free = [mu[..., k] + even[1 + k] for k in range(len(valence))]
     _, at = held_values(problem)
@@ -296,7 +300,7 @@ def _balanced(problem: Problem, unknowns: Unknowns) -> Unknowns:
     def step(state):
         unknowns, _, count = state
         system = linearize(problem, unknowns, 1)
-        (change,) = _eliminated(problem.elements, system.bands, -system.balance)
+        (change,) = eliminated(problem.elements, system.bands, -system.balance)
         size = jnp.max(jnp.abs(change), axis=(0, 1))
         return unknowns.at[0].add(change * jnp.minimum(1.0, _BALANCE_CAP / size)), jnp.max(size), count + 1
 
@@ -336,6 +340,8 @@ class AxialPlane(Scheme):
         return _held(problem, unknowns)
 
     def approached(self, problem, unknowns, size, near, settings):
+        if near is None:
+            return Approach(problem, unknowns, None, None)
         near = near | (size < _NEAR)
         easy = _at_right_angles(problem, ~near)
         at = jax.lax.cond(jnp.all(near), lambda: unknowns, lambda: settled(problem, unknowns))
@@ -348,7 +354,7 @@ class AxialPlane(Scheme):
             pushed = lambda voltage: balance(eqx.tree_at(lambda p: p.voltage, problem, voltage), unknowns)
             _, change = jax.jvp(pushed, (problem.voltage,), (jnp.ones_like(problem.voltage),))
             columns.append(-change * system.scale)
-        x = _eliminated(problem.elements, system.bands, jnp.stack(columns, axis=3))
+        x = eliminated(problem.elements, system.bands, jnp.stack(columns, axis=3))
         return x[:, :, :, 0], x[:, :, :, 1] if respond else None
 
     def moved(self, approach, update, size, settings):
@@ -358,7 +364,8 @@ class AxialPlane(Scheme):
         rise = step[1:] - valence * step[0]  # of ln c
         rise = jnp.where(rise > 0, jnp.log1p(jnp.maximum(rise, 0.0)), jnp.maximum(rise, -_CAP))
         damped = unknowns + jnp.concatenate([step[:1], valence * step[0] + rise])
-        return jnp.where(approach.near & (size >= settings.quadratic_below), damped, whole)
+        far = size >= settings.quadratic_below
+        return jnp.where(far if approach.near is None else far & approach.near, damped, whole)
 
     def finished(self, problem, unknowns):
         return unknowns
@@ -376,8 +383,8 @@ class AxialPlane(Scheme):
     def linear_solution(self, problem, unknowns, rhs, transposed, flux):
         system = linearize(problem, unknowns)
         if transposed:  # of the matrix before its rows were scaled
-            return _eliminated(problem.elements, system.bands, rhs, transposed=True) * system.scale
-        return _eliminated(problem.elements, system.bands, rhs * system.scale)
+            return eliminated(problem.elements, system.bands, rhs, transposed=True) * system.scale
+        return eliminated(problem.elements, system.bands, rhs * system.scale)
 
     def mean_flux(self, problem, unknowns):
         fixed = jax.lax.stop_gradient((problem, unknowns))
@@ -396,11 +403,12 @@ class AxialPlane(Scheme):
         plane = problem.elements
         (near, far), wall = plane.faces, plane.wall
         inner = lambda values: values[near // 2 : far // 2 + 1, : wall // 2 + 1]
-        apart = inner(jnp.abs(coarse[0] - fine[0, ::2, ::2]))
-        # Over a cross-section by how many ions of the kind there are, which is what conducts.
+        apart = inner(coarse[0] - fine[0, ::2, ::2])
+        # Over a cross-section by how many ions of the kind there are, which is what conducts: all at once, so that
+        # there too much in one place and too little in another do cancel.
         amount, _ = _amounts(problem, fine)
         weight = jnp.stack([inner(one[::2, ::2]) for one in amount])
-        across = (weight * apart).sum(2) / weight.sum(2)
+        across = jnp.abs((weight * apart).sum(2)) / weight.sum(2)
         between = (across[:, 1:] + across[:, :-1]) / 2
         return jnp.abs(problem.valence) * (share.reshape(len(share), -1, 2).sum(2) * between).sum(1)
 

@@ -1,7 +1,5 @@
 """Pictures of results. Every function draws on the axes it is given, or on new ones, and returns them."""
 
-from typing import Any
-
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
@@ -16,32 +14,40 @@ from pnp.hysteresis import Sweep
 from pnp.settings import Status
 from pnp.solution import Solution
 from pnp.steady import IVCurve
-
-_TOTAL = "#1a1a1a"
-_IONS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6d31", "#7570b3"]
-_GUIDE = "#8a8a8a"
-_MEMBRANE = "#d9d2c5"
-_STYLE: Any = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False}
+from pnp.style import DASHED, GUIDE, IONS, MEMBRANE, STYLE, TOTAL, color, pretty
 
 
-def plot_iv(iv: IVCurve, ax: Axes | None = None) -> Axes:
+def plot_iv(iv: IVCurve, ax: Axes | None = None, line: IVCurve | None = None) -> Axes:
     """Current against voltage through the origin: total, each ion, reversal potential, and what GHK
-    would say of a pore of the same shape without charges and energies (dashed).
+    would say of a pore of the same shape without charges and energies (dashed); for a curve of two dimensions `line`
+    may be that of one, to be drawn beside it.
 
     Points that did not converge are gaps, marked on the voltage axis.
     """
-    with plt.rc_context(_STYLE):
+    with plt.rc_context(STYLE):
         ax = ax or plt.figure(figsize=(6.4, 4.8), layout="constrained").add_subplot()
         voltage, order = np.asarray(iv.voltage), np.argsort(np.asarray(iv.voltage))
         v = voltage[order]
         if len(iv.ion_names) > 1:
             for k, name in enumerate(iv.ion_names):
-                ax.plot(v, np.asarray(iv.ion_current)[order, k], color=_color(k), lw=1.4, label=_pretty(name), zorder=3)
+                ax.plot(v, np.asarray(iv.ion_current)[order, k], color=color(k), lw=1.4, label=pretty(name), zorder=3)
         # Wide and below the ions: where one of them carries all the current, both are seen.
-        marker = "o" if v.size < 3 else None
-        ax.plot(v, np.asarray(iv.current)[order], color=_TOTAL, lw=3.2, marker=marker, label="total", zorder=2)
+        marker, total = "o" if v.size < 3 else None, "total" if iv.dimension == 1 else "total, two dimensions"
+        ax.plot(v, np.asarray(iv.current)[order], color=TOTAL, lw=3.2, marker=marker, label=total, zorder=2)
+        if line is not None:
+            along = np.argsort(np.asarray(line.voltage))
+            one = np.asarray(line.voltage)[along], np.asarray(line.current)[along]
+            ax.plot(*one, color=TOTAL, lw=1.2, ls=DASHED, label="total, one dimension", zorder=4)
         guide = _ghk(iv, v)
-        ax.plot(v, guide, color=_GUIDE, lw=1.2, ls=(0, (5, 3)), label="GHK, same shape, no charge", zorder=1)
+        ax.plot(
+            v,
+            guide,
+            color=GUIDE,
+            lw=1.2,
+            ls=DASHED if line is None else ":",
+            label="GHK, same shape, no charge",
+            zorder=1,
+        )
         _axes_through_origin(ax)
         _mark_reversal(ax, iv)
         lost = voltage[np.asarray(iv.status) == Status.NOT_CONVERGED]
@@ -55,18 +61,18 @@ def plot_sweep(sweep: Sweep, ax: Axes | None = None, branch: Branch | None = Non
     """Current against voltage on the way up and on the way down, shaded where there are several steady states; and a
     branch of `pnp.trace`, dashed.
     """
-    with plt.rc_context(_STYLE):
+    with plt.rc_context(STYLE):
         ax = ax or plt.figure(figsize=(6.4, 4.8), layout="constrained").add_subplot()
         order = np.argsort(sweep.voltage)
         v, up, down = (np.asarray(value)[order] for value in (sweep.voltage, sweep.up.current, sweep.down.current))
         marker = "o" if v.size < 3 else None
-        ax.plot(v, down, color=_IONS[1], lw=2.4, marker=marker, label="on the way down", zorder=2)
-        ax.plot(v, up, color=_TOTAL, lw=1.6, marker=marker, label="on the way up", zorder=3)
+        ax.plot(v, down, color=IONS[1], lw=2.4, marker=marker, label="on the way down", zorder=2)
+        ax.plot(v, up, color=TOTAL, lw=1.6, marker=marker, label="on the way up", zorder=3)
         if branch is not None:
-            ax.plot(branch.voltage, branch.current, color=_GUIDE, lw=1.2, ls=(0, (5, 3)), label="the branch", zorder=4)
+            ax.plot(branch.voltage, branch.current, color=GUIDE, lw=1.2, ls=DASHED, label="the branch", zorder=4)
         if sweep.several.any():
             several = sweep.several[order]
-            ax.fill_between(v, up, down, where=several, color=_MEMBRANE, alpha=0.6, lw=0, label="several solutions")
+            ax.fill_between(v, up, down, where=several, color=MEMBRANE, alpha=0.6, lw=0, label="several solutions")
         _axes_through_origin(ax)
         lost = sweep.voltage[~sweep.converged]
         if lost.size:
@@ -78,8 +84,11 @@ def plot_sweep(sweep: Sweep, ax: Axes | None = None, branch: Branch | None = Non
 def plot_profile(solution: Solution, figure: Figure | None = None) -> Figure:
     """Potential and concentrations along the pore, above its silhouette coloured by fixed charge.
 
-    The picture shows the pore and as much of the baths as its mouths concern.
+    The picture shows the pore and as much of the baths as its mouths concern. Raises ValueError for a solution of two
+    dimensions, which `pnp.field_plot.plot_field` draws.
     """
+    if solution.dimension == 2:
+        raise ValueError("this solution has two dimensions: draw it with pnp.field_plot.plot_field")
     channel = solution.channel
     start, end = float(channel.pore.start), float(channel.pore.end)
     margin = 0.2 * (end - start)
@@ -87,18 +96,18 @@ def plot_profile(solution: Solution, figure: Figure | None = None) -> Figure:
         margin = max(margin, 2 * float(jnp.sqrt(channel.mouth_area.max() / jnp.pi)))
     margin = min(margin, 0.6 * (end - start))
     left, right = max(float(solution.x[0]), start - margin), min(float(solution.x[-1]), end + margin)
-    with plt.rc_context(_STYLE):
+    with plt.rc_context(STYLE):
         figure = figure or plt.figure(figsize=(6.6, 6.6), layout="constrained")
         potential, concentration, pore = figure.subplots(3, 1, sharex=True, height_ratios=[1, 1.25, 0.9])
         x = np.asarray(solution.x)
         shown = (x >= left) & (x <= right)
-        potential.plot(x[shown], np.asarray(solution.potential)[shown], color=_TOTAL, lw=1.8)
+        potential.plot(x[shown], np.asarray(solution.potential)[shown], color=TOTAL, lw=1.8)
         potential.set_ylabel("potential (mV)")
         _draw_concentrations(concentration, x[shown], np.asarray(solution.concentration)[shown], solution)
         _draw_silhouette(figure, pore, channel, left, right)
         for ax in (potential, concentration):
             for mouth in (start, end):
-                ax.axvline(mouth, color=_GUIDE, lw=0.8, ls=":")
+                ax.axvline(mouth, color=GUIDE, lw=0.8, ls=":")
         pore.set_xlim(left, right)
         pore.set_xlabel("x (nm), from inside to outside")
         potential.set_title(
@@ -112,7 +121,7 @@ def plot_profile(solution: Solution, figure: Figure | None = None) -> Figure:
 
 def _draw_concentrations(ax, x, values, solution):
     for k, name in enumerate(solution.ion_names):
-        ax.plot(x, values[:, k], color=_color(k), lw=1.6, label=_pretty(name))
+        ax.plot(x, values[:, k], color=color(k), lw=1.6, label=pretty(name))
     largest = np.nanmax(values)
     if np.nanmin(values) < largest / 30:
         ax.set_yscale("log")
@@ -145,13 +154,13 @@ def _draw_silhouette(figure, ax, channel: Channel, left, right):
         )
         figure.colorbar(mesh, ax=ax, label="fixed charge (M)", aspect=12, pad=0.02)
     for sign in (1, -1):
-        ax.fill_between(x, sign * radius, sign * top, color=_MEMBRANE, lw=0)
-        ax.plot(x, sign * radius, color=_TOTAL, lw=1.0)
+        ax.fill_between(x, sign * radius, sign * top, color=MEMBRANE, lw=0)
+        ax.plot(x, sign * radius, color=TOTAL, lw=1.0)
     ax.set_ylim(-top, top)
     ax.set_ylabel("radius (nm)")
     ax.yaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
-    ax.text(left, 0, " inside", va="center", ha="left", fontsize=9, color=_GUIDE)
-    ax.text(right, 0, "outside ", va="center", ha="right", fontsize=9, color=_GUIDE)
+    ax.text(left, 0, " inside", va="center", ha="left", fontsize=9, color=GUIDE)
+    ax.text(right, 0, "outside ", va="center", ha="right", fontsize=9, color=GUIDE)
 
 
 def _ghk(iv: IVCurve, voltage):
@@ -173,12 +182,12 @@ def _mark_reversal(ax, iv: IVCurve):
     for k, potential in zip(charged, nernst, strict=True):
         if np.isfinite(potential) and low <= potential <= high and not np.isclose(inside[k], outside[k]):
             label = None if labelled else "Nernst potential of the ion"
-            ax.plot([potential], [0], "v", color=_color(k), ms=8, mec="white", mew=0.8, zorder=6, label=label)
+            ax.plot([potential], [0], "v", color=color(k), ms=8, mec="white", mew=0.8, zorder=6, label=label)
             labelled = True
     reversal = iv.reversal_potential()
     if not np.isfinite(reversal):
         return
-    ax.plot([reversal], [0], "o", ms=7, mfc="white", mec=_TOTAL, mew=1.6, zorder=5)
+    ax.plot([reversal], [0], "o", ms=7, mfc="white", mec=TOTAL, mew=1.6, zorder=5)
     if abs(reversal) > 1e-3:
         ax.annotate(
             f"$V_\\mathrm{{rev}}$ = {reversal:.1f} mV",
@@ -187,7 +196,7 @@ def _mark_reversal(ax, iv: IVCurve):
             textcoords="offset points",
             ha="left" if reversal > 0 else "right",
             fontsize=9,
-            arrowprops={"arrowstyle": "-", "color": _GUIDE, "lw": 0.8},
+            arrowprops={"arrowstyle": "-", "color": GUIDE, "lw": 0.8},
         )
 
 
@@ -225,18 +234,3 @@ def _titled(ax: Axes, title: str) -> None:
     ax.legend(loc="upper left", bbox_to_anchor=(left + 0.02, 1.0), fontsize=9, handlelength=2.2)
     ax.set_title(title, fontsize=11, loc="left", pad=28 if crowded else 14)
     ax.yaxis.label.set_horizontalalignment("center")
-
-
-def _color(index: int) -> str:
-    return _IONS[index % len(_IONS)]
-
-
-_CHARGE = {1: "⁺", 2: "²⁺", 3: "³⁺", -1: "⁻", -2: "²⁻", -3: "³⁻", 0: ""}
-_SUBSCRIPT = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
-
-
-def _pretty(name: str) -> str:
-    """K as K⁺ and NH4 as NH₄⁺, for the built-in ions; other names as they are."""
-    from pnp.species import BUILT_IN
-
-    return name.translate(_SUBSCRIPT) + _CHARGE[BUILT_IN[name].valence] if name in BUILT_IN else name

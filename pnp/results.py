@@ -13,6 +13,7 @@ import xarray as xr
 
 from pnp.atomic import write_whole
 from pnp.hysteresis import Sweep
+from pnp.section import section
 from pnp.settings import Status
 from pnp.solution import Currents, Solution
 from pnp.steady import IVCurve
@@ -24,7 +25,9 @@ def curve_dataset(iv: IVCurve) -> xr.Dataset:
     """An I–V curve over (voltage, ion) with `units`, `long_name` and provenance attributes."""
     data = {**_points(("voltage",), iv), "slope": ("voltage", iv.slope, "nS", "slope conductance dI/dV")}
     dataset = _dataset(data, _voltages_and_ions(iv), iv.channel)
-    dataset.attrs["nodes"] = iv.mesh[0]
+    dataset.attrs |= {"nodes": iv.mesh[0], "dimension": iv.dimension}
+    if iv.dimension == 2:
+        dataset.attrs["resolution"] = iv.mesh[1]
     return dataset
 
 
@@ -62,25 +65,65 @@ def _voltages_and_ions(points: Currents) -> dict[str, tuple]:
     }
 
 
+PARTS = ("inside access", "pore", "outside access")
+"""Where the resistance of a solution is."""
+
+
 def solution_dataset(solution: Solution) -> xr.Dataset:
-    """A steady state over (x, ion) with `units`, `long_name` and provenance attributes."""
-    data = {
-        "potential": ("x", solution.potential, "mV", "electric potential, zero in the outside bath"),
-        "concentration": (("x", "ion"), solution.concentration, "mM", "concentration"),
-        "area": ("x", solution.channel.area(solution.x), "nm2", "cross-section"),
+    """A steady state with `units`, `long_name` and provenance attributes: over (x, ion) in one dimension; over (z,
+    across, ion) in two, fluxes over (component, slab, cell, ion), the cells between the nodes."""
+    data, coordinates = _line_fields(solution) if solution.dimension == 1 else _plane_fields(solution)
+    data |= {
         "flux": ("ion", solution.flux, "1/ns", "ions through the pore, positive outward"),
         "ion_current": ("ion", solution.ion_current, "pA", "current of each ion, positive outward"),
         "current": ((), solution.current, "pA", "total current, positive outward"),
         "extrapolated_current": ((), solution.extrapolated_current, "pA", "current extrapolated from both meshes"),
+        "resistance": ("part", solution.resistance, "GΩ", "what is dissipated in each part, over the current squared"),
         "voltage": ((), solution.voltage, "mV", "potential inside minus outside"),
         "status": ((), solution.status, "1", "how the solve ended"),
         **_errors((), solution),
     }
-    coordinates = {
-        "x": ("x", solution.x, "nm", "position from inside to outside, 0 at the inside mouth"),
+    coordinates |= {
         "ion": ("ion", list(solution.ion_names), None, "ion species"),
+        "part": ("part", list(PARTS), None, "part of the way from bath to bath"),
     }
-    return _dataset(data, coordinates, solution.channel)
+    dataset = _dataset(data, coordinates, solution.channel)
+    dataset.attrs["dimension"] = solution.dimension
+    return dataset
+
+
+_POTENTIAL = "mV", "electric potential, zero in the outside bath"
+
+
+def _line_fields(solution: Solution) -> tuple[dict[str, tuple], dict[str, tuple]]:
+    data = {
+        "potential": ("x", solution.potential, *_POTENTIAL),
+        "concentration": (("x", "ion"), solution.concentration, "mM", "concentration"),
+        "area": ("x", solution.channel.area(solution.x), "nm2", "cross-section"),
+    }
+    return data, {"x": ("x", solution.x, "nm", "position from inside to outside, 0 at the inside mouth")}
+
+
+def _plane_fields(solution: Solution) -> tuple[dict[str, tuple], dict[str, tuple]]:
+    cut = section(solution)
+    nodes, cells, vectors = ("z", "across"), ("slab", "cell"), ("component", "slab", "cell")
+    data = {
+        "potential": (nodes, cut.potential, *_POTENTIAL),
+        "concentration": ((*nodes, "ion"), cut.concentration, "mM", "concentration, zero in the membrane"),
+        "wall_radius": ("z", cut.r[:, cut.wall], "nm", "radius of the pore, beyond its mouths that of the mouth"),
+        "flux_density": ((*vectors, "ion"), cut.flux_density, "1/(nm2 ns)", "ions per area and time"),
+        "current_density": (vectors, cut.current_density, "pA/nm2", "electric current density"),
+        "membrane": (cells, cut.solid.astype(int), "1", "whether a cell is of the membrane"),
+    }
+    z, r = cut.centres
+    coordinates = {
+        "z": ("z", cut.z, "nm", "position along the axis from inside to outside, 0 at the inside mouth"),
+        "r": (nodes, cut.r, "nm", "distance from the axis"),
+        "z_cell": ("slab", z, "nm", "position of the middle of a cell along the axis"),
+        "r_cell": (cells, r, "nm", "distance of the middle of a cell from the axis"),
+        "component": ("component", ["z", "r"], None, "direction: along the axis, away from it"),
+    }
+    return data, coordinates
 
 
 def curve_record(iv: IVCurve) -> dict[str, Any]:
@@ -91,7 +134,20 @@ def curve_record(iv: IVCurve) -> dict[str, Any]:
         **_current_record(iv),
         "reversal_potential_mV": _plain(iv.reversal_potential()),
         "conductance_nS": _plain(iv.conductance()),
+        **_asymmetry_record(iv),
         **_status_record(iv),
+    }
+
+
+def _asymmetry_record(iv: IVCurve) -> dict[str, Any]:
+    """Rectification and selectivity at the largest voltage that the curve has with either sign; None if it has none."""
+    known = np.asarray(iv.voltage)[np.asarray(iv.converged)]
+    both = [v for v in known if v > 0 and np.isclose(known, -v, rtol=0, atol=1e-9).any()]
+    largest = max(both, default=None)
+    return {
+        "largest_voltage_mV": None if largest is None else float(largest),
+        "rectification": None if largest is None else _plain(iv.rectification(largest)),
+        "selectivity": None if largest is None else _plain(iv.selectivity(largest)),
     }
 
 

@@ -22,8 +22,8 @@ class Approach(NamedTuple):
     unknowns: Array
     flux: Array | None
     """Of the ions, if they are settled in this potential."""
-    near: Bool[Array, " lane"]
-    """Whether it is the problem asked for."""
+    near: Bool[Array, " lane"] | None
+    """Whether it is the problem asked for; None: always, as no guess is far from the solution."""
 
 
 class Scheme(abc.ABC):
@@ -53,7 +53,7 @@ class Scheme(abc.ABC):
 
     @abc.abstractmethod
     def approached(self, problem: Problem, unknowns: Array, size, near, settings: Settings) -> Approach:
-        """Where to take the next step, after one of `size`; near: as the last approach left it."""
+        """Where to take the next step, after one of `size`; near: as the last approach left it, or None."""
 
     @abc.abstractmethod
     def update(self, problem: Problem, unknowns: Array, respond: bool, flux) -> tuple[Array, Array | None]:

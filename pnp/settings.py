@@ -24,21 +24,26 @@ class Status(enum.IntEnum):
     @property
     def text(self) -> str:
         """One line for people."""
-        return _TEXT[self]
+        return self.advice(1)
+
+    def advice(self, dimension: int) -> str:
+        """The same where the mesh has so many dimensions."""
+        finer = ("more nodes", "nodes=800") if dimension == 1 else ("a higher resolution", "resolution=2")
+        return _TEXT[self].format(more=finer[0], finer=finer[1], option=f"--{finer[1].replace('=', ' ')}")
 
 
 _TEXT = {
     Status.CONVERGED: "converged",
     Status.CONVERGED_BY_CONTINUATION: (
         "converged, by raising the fixed charge and the voltage in steps; nothing to do, but the "
-        "problem is hard: compare with a finer mesh (nodes=800)"
+        "problem is hard: compare with a finer mesh ({finer})"
     ),
     Status.MESH_TOO_COARSE: (
         "converged, but the mesh is too coarse, as for a Debye layer that it does not resolve: the error of "
-        "the current may be above 1 %; solve again with more nodes (nodes=800 or --nodes 800)"
+        "the current may be above 1 %; solve again with {more} ({finer} or {option})"
     ),
     Status.NOT_CONVERGED: (
-        "did not converge, so there is no value: try more nodes (nodes=800 or --nodes 800), a smaller "
+        "did not converge, so there is no value: try {more} ({finer} or {option}), a smaller "
         "voltage, or softer charge edges"
     ),
     Status.MULTIPLE_SOLUTIONS: (

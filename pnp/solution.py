@@ -63,19 +63,24 @@ class Currents(eqx.Module):
         """[case], True where there is a value."""
         return self.status != Status.NOT_CONVERGED
 
+    @property
+    def dimension(self) -> int:
+        """1 or 2."""
+        return 1
+
     def messages(self) -> list[str]:
         """What the status of each case means and asks for."""
         status, ion, x = (np.ravel(value).tolist() for value in (self.status, self.trouble_ion, self.trouble_x))
-        return [verdict(*case, self.ion_names) for case in zip(status, ion, x, strict=True)]
+        return [verdict(*case, self.ion_names, self.dimension) for case in zip(status, ion, x, strict=True)]
 
 
-def verdict(status: int, trouble_ion: int, trouble_x: float, ion_names: tuple[str, ...]) -> str:
+def verdict(status: int, trouble_ion: int, trouble_x: float, ion_names: tuple[str, ...], dimension: int = 1) -> str:
     """The text of a status, with what it says of the place where it went wrong."""
-    text = Status(status).text
+    text = Status(status).advice(dimension)
     if status != Status.NOT_CONVERGED:
         return text
     what = "the potential" if trouble_ion < 0 else f"the concentration of {ion_names[trouble_ion]}"
-    return f"{text}; what kept changing was {what} at x = {trouble_x:.4g} nm"
+    return f"{text}; what kept changing was {what} at {'xz'[dimension - 1]} = {trouble_x:.4g} nm"
 
 
 class State(eqx.Module):
@@ -133,15 +138,27 @@ class Solution(State):
         return self.channel.ion_names
 
     @property
+    def dimension(self) -> int:
+        """1 or 2."""
+        return 1 if self.r is None else 2
+
+    @property
     def message(self) -> str:
         """What the status means and asks for."""
-        return verdict(int(self.status), int(self.trouble_ion), float(self.trouble_x), self.ion_names)
+        trouble = int(self.trouble_ion), float(self.trouble_x)
+        return verdict(int(self.status), *trouble, self.ion_names, self.dimension)
 
     def to_xarray(self):
         """An `xarray.Dataset` of the profiles with units, names and provenance."""
         from pnp.results import solution_dataset
 
         return solution_dataset(self)
+
+    def to_vtu(self, path) -> None:
+        """Write a solution of two dimensions as .vtu, for ParaView; see `pnp.vtu.write_vtu`, and what it raises."""
+        from pnp.vtu import write_vtu
+
+        write_vtu(self, path)
 
 
 def check_arguments(channel: Channel, nodes: int) -> None:

@@ -1,5 +1,7 @@
 """What a user asks of a channel: a steady state (`solve`), an I–V curve, a reversal potential, a conductance."""
 
+from typing import NamedTuple
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -23,6 +25,13 @@ _REVERSAL_TOLERANCE = 1e-9  # mV
 
 class ConvergenceError(RuntimeError):
     """No steady state was found; the message says where and what to try."""
+
+
+class _Point(NamedTuple):
+    ion_current: np.ndarray
+    """[ion], pA."""
+    slope: float
+    """nS."""
 
 
 class IVCurve(Currents):
@@ -53,8 +62,8 @@ class IVCurve(Currents):
         for _ in range(_REVERSAL_STEPS):
             if np.isnan(voltage):
                 break
-            current, slope = self._at(voltage)
-            step = current / slope
+            at = self._at(voltage)
+            step = float(at.ion_current.sum()) / at.slope
             voltage -= step
             if abs(step) < _REVERSAL_TOLERANCE:
                 return voltage
@@ -62,14 +71,37 @@ class IVCurve(Currents):
 
     def conductance(self, voltage: float = 0.0) -> float:
         """Slope conductance dI/dV at `voltage` (mV), nS; NaN if that does not converge."""
-        return self._at(voltage)[1]
+        return self._at(voltage).slope
 
-    def _at(self, voltage: float) -> tuple[float, float]:
-        """Current (pA) and slope (nS) at one voltage, by the program already compiled for the curve."""
+    def rectification(self, voltage: float) -> float:
+        """|I(V) / I(−V)| at V = `voltage` (mV): above 1 if the pore conducts better at V; NaN without current at −V.
+
+        Each of them is solved for, unless it is a point of the curve.
+        """
+        there, back = (abs(float(self._at(v).ion_current.sum())) for v in (voltage, -voltage))
+        return there / back if back else float("nan")
+
+    def selectivity(self, voltage: float) -> float:
+        """(|I₊| − |I₋|) / (|I₊| + |I₋|) of the currents of all cations and of all anions at `voltage` (mV): 1 if
+        cations alone carry it, −1 if anions do; NaN without current. Solved for, unless it is a point of the curve.
+
+        It counts what flows: between unlike baths it depends on the voltage, and ions that flow against the current
+        count like those that carry it.
+        """
+        current, valence = self._at(voltage).ion_current, self.channel.valence
+        cations, anions = abs(float(current[valence > 0].sum())), abs(float(current[valence < 0].sum()))
+        return (cations - anions) / (cations + anions) if cations + anions else float("nan")
+
+    def _at(self, voltage: float) -> "_Point":
+        """One voltage: a point of the curve, or solved by the program already compiled for it."""
+        same = np.abs(np.asarray(self.voltage) - voltage) < _REVERSAL_TOLERANCE
+        known = np.flatnonzero(same & np.asarray(self.converged))
+        if known.size:
+            return _Point(np.asarray(self.ion_current)[known[0]], float(self.slope[known[0]]))
         one_by_one = self.dimension == 2 and not _side_by_side()
         same_shape = jnp.full_like(self.voltage[: 1 if one_by_one else LANES], voltage)
         again, slope = _solve_curve(make_levels(self.channel, *self.mesh), same_shape, self.settings)
-        return float(again["current"][0]), float(slope[0])
+        return _Point(np.asarray(again["ion_current"][0]), float(slope[0]))
 
     def to_xarray(self):
         """An `xarray.Dataset` with units, names and provenance."""
@@ -92,8 +124,8 @@ def solve(
 
     dimension: 1, along the axis; or 2, the axisymmetric pore with its mouths and the membrane around it. nodes:
     elements of the mesh of one dimension (made even), from whose solution that of two is found. resolution: of the
-    grid of two dimensions, how many times the default number of cells each way. throw: raise ConvergenceError if there is no answer;
-    otherwise, and always under `jit`, `grad` and `vmap`, the Solution is NaN and its status says why.
+    grid of two dimensions, how many times the default number of cells each way. throw: raise ConvergenceError if there
+    is no answer; otherwise, and always under `jit`, `grad` and `vmap`, the Solution is NaN and its status says why.
     Differentiable in the channel and in the voltage, forward and reverse.
 
     Raises ConvergenceError; ChannelError if the channel makes no sense; ValueError for bad arguments.
@@ -124,8 +156,8 @@ def iv_curve(
 ) -> IVCurve:
     """Currents at many voltages (mV), solved as one batch; in two dimensions on a processor one after the other.
 
-    dimension, nodes, resolution: as in `solve`. Points that do not converge are NaN with status NOT_CONVERGED; nothing is raised for them.
-    Raises ChannelError and ValueError as `solve`.
+    dimension, nodes, resolution: as in `solve`. Points that do not converge are NaN with status NOT_CONVERGED; nothing
+    is raised for them. Raises ChannelError and ValueError as `solve`.
     """
     mesh = check_problem(channel, nodes, dimension, resolution)
     voltages = jnp.asarray(voltages, float)
@@ -154,7 +186,8 @@ def reversal_potential(
 ) -> Float[Array, ""]:
     """Voltage (mV) at which the total current vanishes, to round-off; NaN if none is found.
 
-    dimension, nodes, resolution: as in `solve`. A root of `solve(channel, V).current` by Newton's method from `guess` (mV); differentiable.
+    dimension, nodes, resolution: as in `solve`. A root of `solve(channel, V).current` by Newton's method from `guess`
+    (mV); differentiable.
     """
     mesh = check_problem(channel, nodes, dimension, resolution)
     return _reversal(make_levels(channel, *mesh), jnp.asarray(guess, float))
@@ -168,7 +201,10 @@ def conductance(
     nodes: int = DEFAULT_NODES,
     resolution: float = 1.0,
 ) -> Float[Array, ""]:
-    """Slope conductance dI/dV (nS) at `voltage` (mV), the derivative of the solution itself; arguments as in `solve`."""
+    """Slope conductance dI/dV (nS) at `voltage` (mV), the derivative of the solution itself.
+
+    Arguments as in `solve`.
+    """
     mesh = check_problem(channel, nodes, dimension, resolution)
     return _slope(make_levels(channel, *mesh), jnp.asarray(voltage, float))
 

@@ -103,6 +103,14 @@ def _print_curve(record: dict[str, Any]) -> None:
         f"conductance at 0 mV {_cell(record['conductance_nS'])} nS",
         highlight=False,
     )
+    if record["rectification"] is not None:
+        at = _cell(record["largest_voltage_mV"])
+        stdout.print(
+            f"rectification       {_cell(record['rectification'])} = |I({at} mV) / I(−{at} mV)|\n"
+            f"selectivity         {_cell(record['selectivity'])} at {at} mV (1 cations only, −1 anions only)",
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 def _print_sweep(record: dict[str, Any]) -> None:
@@ -123,14 +131,20 @@ def _print_sweep(record: dict[str, Any]) -> None:
 
 
 def print_profile(solution) -> None:
-    """The profiles at some 40 points across the pore, and what the solution says of itself."""
+    """The profiles at some 40 points across the pore, in two dimensions on its axis, and what the solution says of
+    itself."""
     import numpy as np
 
-    heads = ["x (nm)", "potential (mV)", *(f"{name} (mM)" for name in solution.ion_names)]
+    on_axis = (lambda values: values) if solution.dimension == 1 else (lambda values: values[:, 0])
+    heads = [
+        "x (nm)" if solution.dimension == 1 else "z (nm)",
+        "potential (mV)",
+        *(f"{name} (mM)" for name in solution.ion_names),
+    ]
     start, end = float(solution.channel.pore.start), float(solution.channel.pore.end)
     x, reach = np.asarray(solution.x), 0.5 * (end - start)
     wanted = np.linspace(max(x[0], start - reach), min(x[-1], end + reach), 41)
-    columns = [solution.potential, *np.asarray(solution.concentration).T]
+    columns = [on_axis(solution.potential), *np.asarray(on_axis(solution.concentration)).T]
     rows = np.column_stack([wanted, *(np.interp(wanted, x, np.asarray(c)) for c in columns)])
     _table(heads, [[_cell(v) for v in row] for row in rows])
     stdout.print(
@@ -141,6 +155,14 @@ def print_profile(solution) -> None:
         highlight=False,
         soft_wrap=True,
     )
+    inside, pore, outside = (float(value) for value in solution.resistance)
+    if np.isfinite(pore):
+        stdout.print(
+            f"resistance {_cell(pore, 4)} GΩ of the pore, {_cell(inside, 4)} of the access inside, "
+            f"{_cell(outside, 4)} outside",
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 def _table(heads: list[str], rows: list[list[str]]) -> None:

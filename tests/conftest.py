@@ -13,17 +13,19 @@ import numpy as np
 import pytest
 
 import pnp
-from pnp import levels, steady
+from pnp import levels
 
 IDEAL = pnp.excess.Ideal()
 X = np.array([0.0, 3.0, 3.0, 5.0, 5.0, 8.0])
 
 
-def hold_mesh(monkeypatch, mesh):
-    """The mesh follows the Debye length and is a constant to derivatives: keep it where it is, for differences."""
+def hold_mesh(monkeypatch, mesh, grid=None):
+    """Meshes follow the Debye length and are constants to derivatives: keep them where they are, for differences."""
     monkeypatch.setattr(levels, "make_mesh", lambda channel, nodes: mesh)
-    # Not the compiled one, which would keep the mesh beyond the test.
-    monkeypatch.setattr(steady, "make_levels", levels.make_levels.__wrapped__)
+    monkeypatch.setattr(levels, "make_grid", lambda channel, resolution: grid)
+    # Not the compiled ones, which would keep the mesh beyond the test.
+    for made in ("_line_levels", "_plane_levels"):
+        monkeypatch.setattr(levels, made, getattr(levels, made).__wrapped__)
 
 
 @pytest.fixture(scope="session")

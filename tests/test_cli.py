@@ -29,8 +29,8 @@ from pnp.atomic import write_whole
 CURVE = ["iv", "uncharged-cylinder", "--voltages", "-100:100:5", "--nodes", "64"]
 VOLTAGES = [-100.0, -50.0, 0.0, 50.0, 100.0]
 KEYS = (
-    "channel voltage_mV current_pA ion_current_pA reversal_potential_mV conductance_nS status conservation_error "
-    "discretization_error"
+    "channel voltage_mV current_pA ion_current_pA reversal_potential_mV conductance_nS largest_voltage_mV "
+    "rectification selectivity status conservation_error discretization_error"
 )
 
 
@@ -78,6 +78,10 @@ def test_json_numbers_agree_with_each_other(curve):
     np.testing.assert_allclose(currents, record["conductance_nS"] * np.array(VOLTAGES), rtol=1e-6, atol=1e-9)
     assert record["reversal_potential_mV"] == pytest.approx(0, abs=1e-6)
     assert record["conductance_nS"] > 0
+    assert record["largest_voltage_mV"] == 100
+    assert record["rectification"] == pytest.approx(1, rel=1e-9)  # a symmetric pore
+    potassium, chloride = (currents[-1] for currents in record["ion_current_pA"].values())
+    assert record["selectivity"] == pytest.approx((potassium - chloride) / (potassium + chloride), rel=1e-12)
     assert max(record["conservation_error"] + record["discretization_error"]) < 1e-3
 
 
@@ -138,6 +142,8 @@ def test_json_file_is_what_is_printed(curve, tmp_path):
     assert rows[0].split("  ")[0] == "V (mV)"
     assert [float(row.split()[0]) for row in rows[1:6]] == VOLTAGES
     assert re.search(r"reversal potential +0 mV", ran.out)
+    assert re.search(r"rectification +1 = \|I\(100 mV\) / I\(−100 mV\)\|", ran.out)
+    assert re.search(r"selectivity +-0\.0188\d* at 100 mV", ran.out)
     assert "Validity: sound" in ran.err
     assert "Validity" not in ran.out
 
@@ -261,6 +267,15 @@ BAD = {
     "voltage of a profile": (["profile", "ompf", "--voltage", "1 nm"], ["--voltage: '1 nm' is not a voltage"]),
     "no voltage of a profile": (["profile", "ompf"], ["Missing option", "--voltage"]),
     "suffix of a profile": (["profile", "ompf", "--voltage", "1", "--output", "x.csv"], ["must end in .nc"]),
+    "three dimensions": ([*IV, "--dimension", "3"], ["--dimension", "2"]),
+    "resolution in one dimension": ([*IV, "--resolution", "2"], ["--resolution is that of a grid of two dimensions"]),
+    "resolution": ([*IV, "--dimension", "2", "--resolution", "20"], ["resolution must be from 0.25 to 8, not 20"]),
+    "sweep in two dimensions": ([*IV, "--sweep", "--dimension", "2"], ["--sweep", "in one dimension only"]),
+    "steep wall": (
+        ["iv", "ompf", "--dimension", "2", "--set", "pore.radius=[[0, 1], [2, 1], [2.01, 9], [5, 9]]"],
+        ["the wall is too steep for a grid"],
+    ),
+    "vtu of one dimension": (["profile", "ompf", "--voltage", "1", "--output", "x.vtu"], ["must end in .nc"]),
     "check of nothing": (["check", "nothing.toml"], ["nothing.toml: 1 mistake", "pnp list"]),
 }
 
@@ -376,11 +391,16 @@ def test_profile_is_printed_drawn_and_saved(tmp_path):
     middle = next(row for row in rows if row.split()[:1] == ["2.5"])
     assert [float(v) for v in middle.split()] == pytest.approx([2.5, 50, 100, 100], rel=1e-4)  # by symmetry
     assert re.search(r"^current \d+\.\d+ pA \(K .*converged$", ran.out, re.MULTILINE)
+    # L/(σ π a²) of the pore, 1/(4 σ a) of each access; GΩ of 5 nm and 1 nm, by their ratio
+    pore, inside, outside = map(
+        float, re.search(r"^resistance (\S+) GΩ .*, (\S+) of .*, (\S+) out", ran.out, re.M).groups()
+    )
+    assert [inside, outside] == pytest.approx([pore * np.pi / 20] * 2, rel=2e-3)
     assert matplotlib.image.imread(tmp_path / "p.png")[..., :3].std() > 0.01
     with xr.open_dataset(tmp_path / "p.nc", engine="h5netcdf") as dataset:
         for name, variable in dataset.variables.items():
             assert variable.attrs["long_name"], name
-            assert "units" in variable.attrs or name == "ion"
+            assert "units" in variable.attrs or name in ("ion", "part")
         assert float(dataset["voltage"]) == 100.0
         assert dataset["concentration"].dims == ("x", "ion")
 

@@ -1,0 +1,138 @@
+"""Speed of the axisymmetric solver: one Newton step against SciPy's SuperLU on the same matrix, and whole solves.
+
+    python scripts/benchmark_plane.py [CHANNEL] [--resolutions 0.5,1,2] [--voltage 200]
+
+SuperLU factorises and solves (column order MMD_AT_PLUS_A, the best of its for such matrices); assembling the matrix is
+left out of its time and included in that of the step. The order is that of the current between three grids.
+"""
+
+import argparse
+import resource
+import time
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy.sparse import csc_matrix
+from scipy.sparse.linalg import splu
+
+import pnp
+from pnp.levels import Levels, make_levels
+from pnp.plane import AxialPlane, System, linearize
+from pnp.settings import Settings
+from pnp.solution import solve_levels, steady_state
+
+
+@eqx.filter_jit
+def converged(levels: Levels, voltage):
+    """The problem and unknowns of the fine grid, with a lane."""
+    _, fine = solve_levels(levels, voltage, Settings())
+    return jax.tree.map(lambda leaf: leaf[..., None], (fine.steady.whole(), fine.unknowns))
+
+
+@eqx.filter_jit
+def step(problem, unknowns):
+    """One Newton update: linearised, eliminated, solved."""
+    return AxialPlane().update(problem, unknowns, False, None)[0]
+
+
+@eqx.filter_jit
+def solved(levels: Levels, voltage):
+    """On both grids, with all that is made of it."""
+    return steady_state(levels, voltage, Settings())[0]
+
+
+@eqx.filter_jit
+def gradient(levels: Levels, voltage):
+    """Of the current by all numbers of the levels, and the current."""
+    numbers, rest = eqx.partition(levels, eqx.is_inexact_array)
+    current = lambda numbers: steady_state(eqx.combine(numbers, rest), voltage, Settings())[0].current
+    return jax.value_and_grad(current)(numbers)
+
+
+def seconds(work, repeats: int) -> float:
+    """Median wall time, after one call to compile."""
+    jax.block_until_ready(work())
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        jax.block_until_ready(work())
+        times.append(time.perf_counter() - start)
+    return float(np.median(times))
+
+
+def sparse(system: System) -> tuple[csc_matrix, np.ndarray]:
+    """The matrix and right-hand side of a Newton step, as SciPy wants them."""
+    count, slices, nodes, _ = system.balance.shape
+    index = np.arange(slices * count * nodes).reshape(slices, count, nodes)
+    rows, columns, values = [], [], []
+    for offset, band in zip((-1, 0, 1), system.bands, strict=True):
+        for u, row in enumerate(band):
+            for v, entry in enumerate(row):
+                if entry is None:
+                    continue
+                i, shift, node = np.nonzero(np.asarray(entry)[..., 0])
+                rows.append(index[i, u, node])
+                columns.append(index[i + offset, v, node + shift - 1])
+                values.append(np.asarray(entry)[i, shift, node, 0])
+    size = index.size
+    matrix = csc_matrix((np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))), (size, size))
+    return matrix, -np.moveaxis(np.asarray(system.balance)[..., 0], 0, 1).ravel()
+
+
+def superlu(matrix, rhs, repeats: int) -> tuple[float, np.ndarray]:
+    """Median wall time to factorise and solve, and the solution."""
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        x = splu(matrix, permc_spec="MMD_AT_PLUS_A").solve(rhs)
+        times.append(time.perf_counter() - start)
+    return float(np.median(times)), x
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("channel", nargs="?", default="conical-nanopore")
+    parser.add_argument("--resolutions", default="0.5,1,2")
+    parser.add_argument("--voltage", type=float, default=200.0)
+    given = parser.parse_args()
+    channel, voltage = pnp.load(given.channel), jnp.asarray(given.voltage)
+    print(f"{channel.name} at {given.voltage:g} mV; {jax.devices()[0].device_kind}, {len(channel.ion_names)} ions\n")
+    print("| nodes | step, s | SuperLU, s | SuperLU / step | solve, s | steps | gradient / solve | peak, GB | error |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    currents = []
+    for resolution in map(float, given.resolutions.split(",")):
+        levels = make_levels(channel, 400, resolution)
+        problem, unknowns = converged(levels, voltage)
+        repeats = 3 if levels.r.size > 10_000 else 7
+        own = seconds(lambda at=(problem, unknowns): step(*at), repeats)
+        system = eqx.filter_jit(linearize)(problem, unknowns * (1 + 1e-6))
+        matrix, rhs = sparse(system)
+        other, x = superlu(matrix, rhs, repeats)
+        found = np.moveaxis(np.asarray(step(problem, unknowns * (1 + 1e-6)))[..., 0], 0, 1).ravel()
+        assert np.abs(found - x).max() < 1e-6 * np.abs(x).max(), "SuperLU finds another update"
+        state = solved(levels, voltage)
+        whole = seconds(lambda levels=levels: solved(levels, voltage), 3)
+        slope = seconds(lambda levels=levels: gradient(levels, voltage), 3)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+        currents.append(float(state.current))
+        print(
+            f"| {levels.r.size} | {own:.3f} | {other:.3f} | {other / own:.2f} | {whole:.2f} | {int(state.iterations)} "
+            f"| {slope / whole:.2f} | {peak:.1f} | {float(state.discretization_error):.1e} |",
+            flush=True,
+        )
+    if len(currents) > 2:
+        first, second = np.diff(currents[-3:])
+        print(f"\norder of the current: {np.log2(abs(first / second)):.2f}")
+    at = np.linspace(-200.0, 200.0, 11)
+    start = time.perf_counter()
+    jax.block_until_ready(pnp.iv_curve(channel, at, dimension=2).current)
+    first = time.perf_counter() - start
+    again = seconds(lambda: pnp.iv_curve(channel, at, dimension=2).current, 1)
+    print(f"I–V of 11 voltages at resolution 1: {again:.1f} s, {first:.1f} s the first time")
+
+
+if __name__ == "__main__":
+    main()

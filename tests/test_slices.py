@@ -1,0 +1,81 @@
+"""The elimination of slices against dense linear algebra."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from pnp import slices
+
+SLICES, NODES, WALL, FACES = 9, 7, 3, (2, 6)
+
+
+def bands_of(rows: int, seed: int = 0, sparse: bool = False) -> slices.Bands:
+    """A random system that dominates on its diagonal, with unknowns held where the membrane is solid."""
+    random = np.random.default_rng(seed)
+    solid = np.zeros((SLICES, NODES), bool)
+    solid[FACES[0] + 1 : FACES[1], WALL + 1 :] = True
+
+    def entry(offset, u, v):
+        value = random.normal(size=(SLICES, 3, NODES))
+        for i in range(SLICES):
+            for shift in range(3):
+                for node in range(NODES):
+                    column = (i + offset, node + shift - 1)
+                    outside = not (0 <= column[0] < SLICES and 0 <= column[1] < NODES)
+                    if outside or (u and solid[i, node]) or (v and solid[column]):
+                        value[i, shift, node] = 0.0
+        if offset == 0 and u == v:
+            value[:, 1] = np.where(solid & (u > 0), 1.0, 9.0 * rows)
+        return jnp.asarray(value)
+
+    known = lambda u, v: not sparse or v in (u, 0)
+    band = lambda offset: [[entry(offset, u, v) if known(u, v) else None for v in range(rows)] for u in range(rows)]
+    return slices.Bands(*map(band, (-1, 0, 1)))
+
+
+def dense(bands: slices.Bands) -> np.ndarray:
+    rows = len(bands.own)
+    matrix = np.zeros((SLICES, rows, NODES) * 2)
+    for offset, band in zip((-1, 0, 1), bands, strict=True):
+        for u, row in enumerate(band):
+            for v, value in enumerate(row):
+                if value is None:
+                    continue
+                for i, shift, node in np.argwhere(np.asarray(value)):
+                    matrix[i, u, node, i + offset, v, node + shift - 1] = value[i, shift, node]
+    return matrix.reshape(SLICES * rows * NODES, -1)
+
+
+@pytest.mark.parametrize(("rows", "sparse"), [(1, False), (3, False), (3, True)])
+@pytest.mark.parametrize("columns", [(), (2,)])
+def test_solutions_are_those_of_dense_algebra(rows, sparse, columns):
+    bands = bands_of(rows, sparse=sparse)
+    rhs = np.random.default_rng(1).normal(size=(SLICES, rows, NODES, *columns))
+    factors = slices.factor(bands, WALL, FACES)
+    matrix, flat = dense(bands), rhs.reshape(SLICES * rows * NODES, -1)
+    for solve, of in ((slices.solve, matrix), (slices.solve_transposed, matrix.T)):
+        found = np.asarray(solve(factors, jnp.asarray(rhs))).reshape(flat.shape)
+        np.testing.assert_allclose(found, np.linalg.solve(of, flat), rtol=1e-11, atol=1e-13)
+
+
+def test_blocks_of_more_rows_than_are_inverted_at_a_time():
+    random = np.random.default_rng(2)
+    matrix = random.normal(size=(53, 53)) + 30 * np.eye(53)
+    found = np.asarray(slices._inverse(jnp.asarray(matrix)))
+    np.testing.assert_allclose(found, np.linalg.inv(matrix), rtol=1e-10, atol=1e-14)
+
+
+def test_reduction_is_elimination():
+    bands, rhs = bands_of(3), jnp.asarray(np.random.default_rng(3).normal(size=(SLICES, 3, NODES)))
+    expected = slices.solve(slices.factor(bands, WALL, FACES), rhs)
+    np.testing.assert_allclose(slices.solve_by_reduction(bands, rhs), expected, rtol=1e-10, atol=1e-13)
+
+
+def test_many_systems_side_by_side():
+    systems = [bands_of(2, seed) for seed in range(3)]
+    together = jax.tree.map(lambda *value: jnp.stack(value), *systems)
+    rhs = jnp.asarray(np.random.default_rng(4).normal(size=(3, SLICES, 2, NODES)))
+    found = jax.vmap(lambda b, r: slices.solve(slices.factor(b, WALL, FACES), r))(together, rhs)
+    for bands, b, x in zip(systems, rhs, found, strict=True):
+        np.testing.assert_allclose(dense(bands) @ np.asarray(x).ravel(), np.asarray(b).ravel(), atol=1e-11)
