@@ -82,10 +82,10 @@ class Line(Scheme):
     def highest_flux(self, problem, unknowns, share):
         return assembly.highest_flux(problem, unknowns, share)
 
-    def apart(self, problem, share, coarse, fine):
-        apart = jnp.abs(coarse[0] - fine[0, ::2])
+    def apart(self, share, coarse, fine):
+        apart = jnp.abs(coarse.unknowns[0] - fine.unknowns[0, ::2])
         between = (apart[1:] + apart[:-1]) / 2
-        return jnp.abs(problem.valence) * (share.reshape(len(share), -1, 2).sum(2) @ between)
+        return jnp.abs(fine.problem.valence) * (share.reshape(len(share), -1, 2).sum(2) @ between)
 
     def mouth_potentials(self, problem, unknowns, x, mouths):
         mu = unknowns[1:] + problem.node_reference

@@ -399,18 +399,13 @@ class AxialPlane(Scheme):
         along = flux_along(problem, unknowns)[:, near:far]
         return jnp.stack([flux[at] for flux, at in zip(along, jnp.argmax(share, axis=1), strict=True)])
 
-    def apart(self, problem, share, coarse, fine):
-        plane = problem.elements
-        (near, far), wall = plane.faces, plane.wall
-        inner = lambda values: values[near // 2 : far // 2 + 1, : wall // 2 + 1]
-        apart = inner(coarse[0] - fine[0, ::2, ::2])
-        # Over a cross-section by how many ions of the kind there are, which is what conducts: all at once, so that
-        # there too much in one place and too little in another do cancel.
-        amount, _ = _amounts(problem, fine)
-        weight = jnp.stack([inner(one[::2, ::2]) for one in amount])
-        across = jnp.abs((weight * apart).sum(2)) / weight.sum(2)
-        between = (across[:, 1:] + across[:, :-1]) / 2
-        return jnp.abs(problem.valence) * (share.reshape(len(share), -1, 2).sum(2) * between).sum(1)
+    def apart(self, share, coarse, fine):
+        near, far = fine.problem.elements.faces
+        # Potentials may differ at a wall whose layer still holds the same ions; it is these that conduct.
+        rough, found = (_core_concentrations(*each) for each in (coarse, fine))
+        apart = jnp.abs(jnp.log(rough / found[:, ::2]))[:, near // 2 : far // 2 + 1]
+        between = (apart[:, 1:] + apart[:, :-1]) / 2
+        return (share.reshape(len(share), -1, 2).sum(2) * between).sum(1)
 
     def mouth_potentials(self, problem, unknowns, x, mouths):
         near, far = _at_ends(unknowns)
@@ -434,6 +429,13 @@ class AxialPlane(Scheme):
 def _gathered_axial(flux) -> Float[Array, "slab node"]:
     """What passes from slice to slice by the node of each it comes from and goes to."""
     return jnp.pad(flux[0], ((0, 0), (0, 1))) + jnp.pad(flux[1], ((0, 0), (1, 0)))
+
+
+def _core_concentrations(problem: Problem, unknowns: Unknowns) -> Float[Array, "ion slice"]:
+    """Mean over the cross-section from the axis to the wall of the pore, mM."""
+    core = slice(0, problem.elements.wall + 1)
+    amounts, volume = _amounts(problem, unknowns)
+    return jnp.stack([amount[:, core].sum(1) for amount in amounts]) / volume[:, core].sum(1)
 
 
 def _weights(flux: Float[Array, " node"]) -> Float[Array, " node"]:

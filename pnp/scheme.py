@@ -26,6 +26,13 @@ class Approach(NamedTuple):
     """Whether it is the problem asked for; None: always, as no guess is far from the solution."""
 
 
+class Solved(NamedTuple):
+    """A problem and its solution."""
+
+    problem: Problem
+    unknowns: Array
+
+
 class Scheme(abc.ABC):
     """A discretisation: elements (see `Problem.elements`), and how their equations are solved."""
 
@@ -101,8 +108,9 @@ class Scheme(abc.ABC):
         """Flux of each ion where it meets the greatest resistance; `share`: as in `MeanFlux`."""
 
     @abc.abstractmethod
-    def apart(self, problem: Problem, share, coarse: Array, fine: Array) -> Float[Array, " ion"]:
-        """How far z phi of two meshes' unknowns is apart where the resistance to each ion is, kT."""
+    def apart(self, share, coarse: Solved, fine: Solved) -> Float[Array, " ion"]:
+        """How far the solutions on two meshes are apart where the resistance to each ion is: by how much ln c of the ion,
+        which conducts. share: as in `MeanFlux`."""
 
     @abc.abstractmethod
     def mouth_potentials(self, problem: Problem, unknowns: Array, x: Array, mouths: Array) -> Float[Array, "2 ion"]:

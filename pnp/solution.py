@@ -19,6 +19,7 @@ from pnp.continuation import Origin, Start, Steady
 from pnp.levels import Levels
 from pnp.newton import Report, solve_root
 from pnp.plane import flux_density
+from pnp.scheme import Solved
 from pnp.schemes import scheme_of
 from pnp.settings import Settings, Status
 from pnp.start import prolonged
@@ -234,7 +235,7 @@ def assessed(levels: Levels, voltage: Array, coarse: Iterate, fine: Iterate) -> 
     coarseness = jnp.abs(current - rough_current) / 3 / size
     # Where double layers are not resolved, errors of one region may make up for those of another on two meshes, though
     # on a third they would not: the difference of the currents is then too small by chance.
-    apart = scheme.apart(problem, share, coarse.unknowns, unknowns)
+    apart = scheme.apart(share, *(Solved(each.steady.whole(), each.unknowns) for each in (coarse, fine)))
     unresolved = jnp.abs(flux * charge) @ (apart / 3) / size
     density = None if levels.r is None else flux_density(problem, unknowns, levels.x, levels.r)
     # A factor, not a `where`: the derivative of what is not there must be NaN as well, not zero.
