@@ -109,8 +109,8 @@ class Scheme(abc.ABC):
 
     @abc.abstractmethod
     def apart(self, share, coarse: Solved, fine: Solved) -> Float[Array, " ion"]:
-        """How far the solutions on two meshes are apart where the resistance to each ion is: by how much ln c of the ion,
-        which conducts. share: as in `MeanFlux`."""
+        """How far the solutions on two meshes are apart where the resistance to each ion is: by how much in ln c of the
+        ion, which conducts. share: as in `MeanFlux`."""
 
     @abc.abstractmethod
     def mouth_potentials(self, problem: Problem, unknowns: Array, x: Array, mouths: Array) -> Float[Array, "2 ion"]:
