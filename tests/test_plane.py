@@ -186,7 +186,7 @@ def test_hard_pores_converge(radii):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["conical-nanopore", "gramicidin-a", "kcsa-like", "ompf"])
+@pytest.mark.parametrize("name", ["conical-nanopore", "kcsa-like"])
 def test_presets_converge_at_second_order_within_what_they_say(name):
     channel = pnp.load(name)
     runs = [pnp.solve(channel, 100.0, dimension=2, resolution=r) for r in (0.5, 1.0, 2.0)]

@@ -1,0 +1,113 @@
+"""Problems of the plane (z, r) that no channel can pose: nodes held at what one likes, and sources besides.
+
+The equations are the solver's own; what is held and what is fed in, an exact solution says. Newton's method is
+written out here, since that of the package asks for baths.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from pnp.assembly import Problem
+from pnp.channel import Channel
+from pnp.grid import Grid, make_plane
+from pnp.membrane import Membrane, Reservoir
+from pnp.plane import eliminated, flux_along, held_values, linearize
+from pnp.pore import Pore
+from pnp.profiles import as_profile
+from pnp.units import CURRENT_PER_FLUX
+from validation.channels import SALT
+
+PERMITTIVITY, TEMPERATURE = 78.4, 298.15
+SLABS, CORE, SOLID = 64, 32, 8
+"""Cells of the finest grid along the pore, across it and across the membrane."""
+NO_FIELD = 1e-6
+"""Relative permittivity of a membrane that lets through so little field that wall and water are alone."""
+_CAP, _STEPS, _TOLERANCE = 2.0, 60, 1e-10  # kT
+
+
+def tube(radius, length, inside, outside=None, *, charge=(), pmf=None, membrane=NO_FIELD, kind="none"):
+    """A pore from z = 0 to `length` (nm) without pieces, for KCl: its radius (nm) a number or a function of z.
+
+    inside, outside: mM; equal if not given. charge: those of `pnp.charge`. pmf: {ion: kT}. kind: of the reservoirs.
+    """
+    ends = jnp.array([0.0, length])
+    area = (lambda z: jnp.pi * radius(z) ** 2) if callable(radius) else np.pi * radius**2
+    barriers = {name: as_profile(height, ends) for name, height in (pmf or {}).items()}
+    pore = Pore(0.0, length, as_profile(area, ends), as_profile(PERMITTIVITY, ends), tuple(charge), pmf=barriers)
+    baths = [dict.fromkeys(SALT, value) for value in (inside, inside if outside is None else outside)]
+    reservoirs = (Reservoir(kind), Reservoir(kind))
+    return Channel(SALT, pore, *baths, TEMPERATURE, reservoirs, PERMITTIVITY, membrane=Membrane(membrane))
+
+
+def grids(channel, grading=0.6):
+    """Three grids of the channel, the coarsest first, each of which has every other node of the next.
+
+    Not the solver's own, so that errors do not change with how that is graded. Lines of nodes follow the wall, finer
+    towards it, and along z towards both ends (grading > 0) or the middle (< 0).
+    """
+    s, t = np.linspace(0.0, 1.0, SLABS + 1), np.linspace(0.0, 1.0, CORE + 1)
+    z = float(channel.pore.end) * (s - grading * np.sin(2 * np.pi * s) / (2 * np.pi))
+    wall = np.asarray(channel.wall_radius(jnp.asarray(z)))[:, None]
+    core = wall * np.sin(0.4 * np.pi * t) / np.sin(0.4 * np.pi)
+    solid = wall + (1.5 * wall.max() - wall) * np.linspace(0.0, 1.0, SOLID + 1)[1:]
+    finest = Grid(jnp.asarray(z), jnp.asarray(np.concatenate([core, solid], axis=1)), CORE, (0, SLABS))
+    return [finest.coarse.coarse, finest.coarse, finest]
+
+
+def posed(channel, grid, held, concentration=None) -> Problem:
+    """The channel's equations on a grid, with the nodes [slice, node] of `held` held.
+
+    mu is counted from ln `concentration` (mM, one for each ion), the bath's if not given.
+    """
+    plane = eqx.filter_jit(make_plane)(channel, grid)
+    plane = eqx.tree_at(lambda p: p.bath, plane, jnp.asarray(held))
+    bath = channel.bath_concentration if concentration is None else jnp.array([concentration] * 2, float)
+    excess = channel.excess.law(channel.ion_names, channel.bath_permittivity, channel.temperature)
+    problem = Problem(plane, jnp.asarray(channel.valence), jnp.log(bath), jnp.zeros(()), jnp.ones(()), excess)
+    return jax.tree.map(lambda value: jnp.asarray(value)[..., None], problem)
+
+
+def ends(grid):
+    """[slice, node], True on the first and the last slice."""
+    return np.zeros(grid.r.shape, bool) | ((np.arange(grid.z.size) % (grid.z.size - 1)) == 0)[:, None]
+
+
+def solved(problem: Problem, begin, source=0.0):
+    """phi and mu − mu_ref, [unknown, slice, node] (kT), that balance the problem and a source at every node.
+
+    begin: what held nodes are held at, and where Newton begins at the others.
+    """
+    unknowns, source = (jnp.asarray(value, float)[..., None] for value in (begin, source))
+    for _ in range(_STEPS):
+        change = _step(problem, unknowns, source)
+        size = float(jnp.abs(change).max())
+        unknowns = unknowns + change * min(1.0, _CAP / size) if size else unknowns
+        if size < _TOLERANCE:
+            return np.asarray(unknowns[..., 0])
+    raise RuntimeError(f"Newton's method still changes {size:g} kT after {_STEPS} steps")
+
+
+@eqx.filter_jit
+def _step(problem, unknowns, source):
+    system = linearize(problem, unknowns)
+    held = jnp.stack([jnp.broadcast_to(one, unknowns[0].shape) for one in held_values(problem)[0]])
+    return eliminated(problem.elements, system.bands, jnp.where(held, 0.0, source * system.scale - system.balance))
+
+
+def currents(problem: Problem, unknowns):
+    """Current of each ion from slice to slice, [ion, slab], pA."""
+    flux = eqx.filter_jit(flux_along)(problem, jnp.asarray(unknowns)[..., None])[..., 0]
+    return CURRENT_PER_FLUX * np.asarray(problem.valence) * np.asarray(flux)
+
+
+def draw_errors(axes, studies, unit):
+    """Errors against the number of slabs, and the slope of second order. studies: {label: (sizes, errors)}."""
+    for index, (label, (sizes, errors)) in enumerate(studies.items()):
+        axes.loglog(sizes, errors, "o-", color=f"C{index}", label=label)
+    sizes, errors = (np.asarray(value) for value in next(iter(studies.values())))
+    axes.loglog(sizes, 1.5 * errors[0] * (sizes[0] / sizes) ** 2, "k:", label="order 2")
+    axes.set(xlabel="slabs of the grid", ylabel=f"error, {unit}", xticks=sizes, xticklabels=map(str, sizes))
+    axes.minorticks_off()
+    axes.legend()
