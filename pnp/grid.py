@@ -5,7 +5,8 @@ mouths to where it would be; outside it, to the rim. Inside the membrane everyth
 graded to the Debye length at the wall and the faces, and to the pore's own features along it (see `mesh`).
 
 A reservoir of kind "hall" ends some ten mouth radii away, where current and field spread like those of a point: what
-lies beyond is a resistance at each node of the rim, 1/(4πρ²) of a sphere's, exact but for what falls off faster.
+lies beyond conducts at each node of the rim, per area and conductivity, n·ρ/ρ² for the half space's φ ∝ 1/ρ, where ρ is
+the way from the middle of the mouth: exact but for what falls off faster.
 """
 
 import equinox as eqx
@@ -18,7 +19,7 @@ from pnp import units
 from pnp.channel import Channel
 from pnp.laws import Element
 from pnp.mesh import pore_points, references
-from pnp.quads import EDGES, Plane, at_edges
+from pnp.quads import EDGES, Plane, for_edges
 
 CELLS = {"core": 16, "outer": 20, "membrane": 160, "reservoir": 24}
 """Cells of the fine grid: across the pore and the rest of a slice, along the membrane and each reservoir."""
@@ -189,7 +190,7 @@ def make_plane(channel: Channel, grid: Grid) -> Plane:
         conductance=diffusivity[:, None] * along,
         volume=halves(volume),
         charge=halves(charge),
-        excess=jnp.moveaxis(jnp.stack(at_edges(*energy)), 2, 1),
+        excess=jnp.moveaxis(jnp.stack(for_edges(*energy)), 2, 1),
         **{name: value[:, None] for name, value in references(slabs).items()},
     )
     wet = jnp.zeros(r.shape, bool)

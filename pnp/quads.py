@@ -59,7 +59,7 @@ class Plane(eqx.Module):
         return self.edges.joint
 
 
-def at_edges(near, far):
+def for_edges(near, far):
     """What is so at the near and at the far corners of all quadrilaterals, at the two ends of their edges."""
     both = (near, far)
     return tuple(jnp.stack([both[edge[end] // 2] for edge in EDGES]) for end in range(2))

@@ -18,8 +18,9 @@ from scipy.sparse import csc_matrix
 from scipy.sparse.linalg import splu
 
 import pnp
+from pnp.edges import System, linearize
 from pnp.levels import Levels, make_levels
-from pnp.plane import AxialPlane, System, linearize
+from pnp.plane import AxialPlane
 from pnp.settings import Settings
 from pnp.solution import solve_levels, steady_state
 

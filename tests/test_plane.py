@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import pnp
-from pnp import plane, units
+from pnp import edges, plane, units
 from pnp.charge import Ring, WallCharge
 from pnp.excess import Steric
 from pnp.grid import make_grid, make_plane
@@ -61,12 +61,12 @@ def test_jacobian_is_the_derivative_of_the_balance(excess):
     unknowns = levels.coarse.start.direct.at[1:].add(-problem.node_reference)
     unknowns = unknowns + 0.1 * jnp.asarray(np.random.default_rng(0).normal(size=unknowns.shape))
     lane = jax.tree.map(lambda leaf: leaf[..., None], (problem, unknowns))
-    system = plane.linearize(*lane)
+    system = edges.linearize(*lane)
     direction = jnp.asarray(np.random.default_rng(1).normal(size=unknowns.shape))
-    exact, change = jax.jvp(lambda u: plane.balance(problem, u), (unknowns,), (direction,))
+    exact, change = jax.jvp(lambda u: edges.balance(problem, u), (unknowns,), (direction,))
     np.testing.assert_allclose(system.balance[..., 0], exact * system.scale[..., 0], rtol=1e-9, atol=1e-12)
     rhs = (change * system.scale[..., 0])[..., None]
-    np.testing.assert_allclose(plane.eliminated(problem.elements, system.bands, rhs)[..., 0], direction, atol=1e-6)
+    np.testing.assert_allclose(edges.eliminated(problem.elements, system.bands, rhs)[..., 0], direction, atol=1e-6)
 
 
 def test_settled_ions_balance_where_edges_are_at_right_angles():
@@ -75,7 +75,7 @@ def test_settled_ions_balance_where_edges_are_at_right_angles():
     unknowns = levels.coarse.start.direct.at[1:].add(-problem.node_reference)
     lane = jax.tree.map(lambda leaf: leaf[..., None], (flat, unknowns))
     settled = plane.settled(*lane)
-    before, after = (plane.linearize(lane[0], u).balance[1:] for u in (lane[1], settled))
+    before, after = (edges.linearize(lane[0], u).balance[1:] for u in (lane[1], settled))
     assert float(jnp.abs(after).max()) < 1e-9 * float(jnp.abs(before).max())
 
 

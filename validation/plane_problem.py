@@ -11,9 +11,9 @@ import numpy as np
 
 from pnp.assembly import Problem
 from pnp.channel import Channel
+from pnp.edges import eliminated, flux_along, held_values, linearize
 from pnp.grid import Grid, make_plane
 from pnp.membrane import Membrane, Reservoir
-from pnp.plane import eliminated, flux_along, held_values, linearize
 from pnp.pore import Pore
 from pnp.profiles import as_profile
 from pnp.units import CURRENT_PER_FLUX
