@@ -60,6 +60,15 @@ class Problem(eqx.Module):
         each = zip(*self.reference, strict=True)
         return jnp.stack([jnp.concatenate([left, right[-1:]]) for left, right in each])
 
+    def absolute(self, unknowns: Float[Array, "unknown node *rest"]) -> Float[Array, "unknown node *rest"]:
+        """phi and mu, kT."""
+        return jnp.concatenate([unknowns[:1], unknowns[1:] + self.node_reference])
+
+    def relative(self, absolute: Float[Array, "unknown node *rest"]) -> Float[Array, "unknown node *rest"]:
+        """The unknowns, given phi and mu."""
+        mu = absolute[1:] - self.node_reference
+        return jnp.concatenate([jnp.broadcast_to(absolute[:1], mu[:1].shape), mu])
+
     def apply(self, law: Callable, left, right, excess: Ends | None = None, **more):
         """A law of `pnp.laws` for all elements at once, given the states at their ends."""
         charging = lambda elements: (elements.charge, elements.excess)

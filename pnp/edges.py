@@ -6,13 +6,14 @@ The laws of one dimension for all edges, gathered at the nodes that these join.
 from functools import partial
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from pnp import slices
 from pnp.assembly import Problem, derivatives
-from pnp.laws import element_balance, excess_solved, skew_flux
+from pnp.laws import element_balance, excess_solved
 from pnp.linear import by_platform
 from pnp.quads import EDGES, Plane, for_edges, met
 
@@ -29,6 +30,8 @@ class System(NamedTuple):
     """What the rows were multiplied by."""
     balance: Unknowns
     """Imbalance at every node, as the rows have it."""
+    pushed: Unknowns | None
+    """Its derivative by the voltage (kT/e) alike, if asked for."""
 
 
 def at_ends(values: Float[Array, "any slice node *lane"]) -> tuple[Array, Array]:
@@ -38,12 +41,16 @@ def at_ends(values: Float[Array, "any slice node *lane"]) -> tuple[Array, Array]
     return tuple(jnp.stack([corners[edge[end]] for edge in EDGES], axis=1) for end in range(2))  # type: ignore
 
 
-def _meeting(problem: Problem, near, far) -> Float[Array, "unknown edge slab cell *lane"]:
-    """Differences of phi and mu along the edges that each edge meets, given the unknowns at the ends of all."""
-    steps = far - near
-    joint = [jnp.zeros(()), *(b - a for a, b in zip(*problem.reference, strict=True))]
-    own = zip(steps, joint, strict=True)
-    return jnp.stack([met([step[0] + more, step[1] + more], [step[2], step[3]]) for step, more in own])
+def _meeting(near, far) -> Float[Array, "unknown edge slab cell *lane"]:
+    """Differences of the unknowns along the edges that each edge meets, given those at the ends of all."""
+    return jnp.stack([met([step[0], step[1]], [step[2], step[3]]) for step in far - near])
+
+
+def _across(problem: Problem, meeting) -> list[Float[Array, "edge slab cell *lane"]]:
+    """The same of phi and mu."""
+    joint = [b - a for a, b in zip(*problem.reference, strict=True)]
+    none = jnp.zeros_like(joint[0])
+    return [meeting[0], *(m + met([j, j], [none, none]) for m, j in zip(meeting[1:], joint, strict=True))]
 
 
 def at_edges(problem: Problem, law, near, far, excess=None, **more):
@@ -56,19 +63,21 @@ def at_edges(problem: Problem, law, near, far, excess=None, **more):
     return problem.apply(edgewise, list(near), list(far), excess, **more)
 
 
-def _edge_balance(near, far, reference, edges, valence, excess, skew, across):
+def _edge_balance(near, far, *problem, **skewed):
     """What passes through the faces and what their edges' ends hold: [through of each unknown, charge at the near and
-    at the far end]; across: `_meeting` differences."""
-    at = (near, far, reference, edges, valence, excess)
-    through, (held_near,), (held_far,) = element_balance(*at)
-    skewed = skew_flux(*at, skew, across)
-    return [*(a + b for a, b in zip(through, skewed, strict=True)), held_near, held_far]
+    at the far end]."""
+    through, (held_near,), (held_far,) = element_balance(near, far, *problem, **skewed)
+    return [*through, held_near, held_far]
 
 
 def _edge_balances(problem: Problem, unknowns: Unknowns) -> list:
     near, far = at_ends(unknowns)
-    across = _meeting(problem, near, far)
-    return at_edges(problem, _edge_balance, near, far, skew=problem.elements.skew, across=across)
+    return _edge_balances_at(problem, near, far, _meeting(near, far))
+
+
+def _edge_balances_at(problem: Problem, near, far, meeting, excess=None) -> list:
+    more = {"skew": problem.elements.skew, "across": _across(problem, meeting)}
+    return at_edges(problem, _edge_balance, near, far, excess, **more)
 
 
 def ion_flow(problem: Problem, unknowns: Unknowns) -> list[Float[Array, "edge slab cell *lane"]]:
@@ -134,63 +143,66 @@ def at_nodes(value, corner: int, before: int = 0):
     return jnp.pad(value, (*[none] * before, pad(end), pad(side), *[none] * (value.ndim - 2 - before)))
 
 
-def linearize(problem: Problem, unknowns: Unknowns, count: int | None = None) -> System:
-    """The equations of the first `count` unknowns of every node and their derivatives by those."""
+def linearize(problem: Problem, unknowns: Unknowns, count: int | None = None, respond: bool = False) -> System:
+    """The equations of the first `count` unknowns of every node and their derivatives by those, and by the voltage."""
     count = count or len(unknowns)
     near, far = at_ends(unknowns)
-    across = _meeting(problem, near, far)
+    parts = (near, far, _meeting(near, far))
     # The excess is solved for once, not again in every derivative.
     excess = at_edges(problem, excess_solved, near, far)
-    parts = (near, far, across)
+    at = lambda voltage: eqx.tree_at(lambda p: p.voltage, problem, voltage[0]) if voltage else problem
+    voltage = [problem.voltage] if respond else []
 
-    def flat(*states):
+    def edgewise(*states):
         own = [[*states[i * count : (i + 1) * count], *part[count:]] for i, part in enumerate(parts)]
-        more = {"skew": problem.elements.skew, "across": own[2]}
-        *through, held_near, held_far = at_edges(problem, _edge_balance, *own[:2], excess, **more)
+        *through, held_near, held_far = _edge_balances_at(at(states[3 * count :]), *own, excess)
         return [*through[:count], held_near, held_far]
 
-    (*through, held_near, held_far), rows = derivatives(flat, [part[u] for part in parts for u in range(count)])
-    beyond, local = derivatives(
-        lambda *state: _beyond_law(problem)(*state, *unknowns[count:])[:count], list(unknowns[:count])
+    def beyond(*states):
+        return _beyond_law(at(states[count:]))(*states[:count], *unknowns[count:])[:count]
+
+    def held_at(*voltage):
+        return [jnp.broadcast_to(value, unknowns[0].shape) for value in held_values(at(voltage))[1][:count]]
+
+    values, rows = derivatives(edgewise, [*(part[u] for part in parts for u in range(count)), *voltage])
+    outside, local = derivatives(beyond, [*unknowns[:count], *voltage])
+    given, moved = derivatives(held_at, voltage)
+    total = lambda edges, beyond: jnp.stack(
+        [a + b for a, b in zip(_sums(edges[:-2], *edges[-2:]), beyond, strict=True)]
     )
-    totals = [a + b for a, b in zip(_sums(through, held_near, held_far), beyond, strict=True)]
-    entries, coupled = _entries(rows, count)
-    full = lambda table: [[0.0 if value is None else value for value in row] for row in table]
-    entries[0, 0] = entries[0, 0] + _stacked(full(local), unknowns[0].shape)
-    held, at = (jnp.stack(jnp.broadcast_arrays(*values)) for values in held_values(problem))
-    held, at = held[:count], at[:count]
-    unit = jnp.eye(count)[(..., *[None] * unknowns[0].ndim)]
+    entries = _entries(rows, count)
+    entries[0, 0] = entries[0, 0] + _stacked([row[:count] for row in local], unknowns[0].shape)
+    held = jnp.stack([jnp.broadcast_to(which, unknowns[0].shape) for which in held_values(problem)[0][:count]])
     scale = 1 / jnp.where(held, 1.0, jnp.stack([entries[0, 0][u, u] for u in range(count)]))
 
     def band(offset):
-        free = [jnp.where(held[:, None], 0.0, entries[offset, s] * scale[:, None]) for s in (-1, 0, 1)]
-        if offset == 0:
-            free[1] = jnp.where(held[:, None], unit, free[1])
-        both = jnp.stack(free, axis=3)
-        pairs = coupled | ({(u, u) for u in range(count)} if offset == 0 else set())
-        return [[both[u, v] if (u, v) in pairs else None for v in range(count)] for u in range(count)]
+        values = jnp.stack([entries[offset, shift] for shift in (-1, 0, 1)], axis=3)
+        unit = jnp.zeros((3, 1, 1)).at[1].set(1.0) * jnp.eye(count)[..., *[None] * 4] if offset == 0 else 0.0
+        return jnp.moveaxis(jnp.where(held[:, None, :, None], unit, values * scale[:, None, :, None]), 2, 0)
 
-    imbalance = jnp.where(held, unknowns[:count] - at, jnp.stack(totals) * scale)
-    return System(slices.Bands(*map(band, (-1, 0, 1))), scale, imbalance)
+    imbalance = jnp.where(held, unknowns[:count] - jnp.stack(given), total(values, outside) * scale)
+    pushed = None
+    if respond:
+        change = lambda table, shape: _stacked([row[-1:] for row in table], shape)[:, 0]
+        through = total(change(rows, values[0].shape), change(local, unknowns[0].shape))
+        pushed = jnp.where(held, -change(moved, unknowns[0].shape), through * scale)
+    return System(slices.Bands(*map(band, (-1, 0, 1))), scale, imbalance, pushed)
 
 
-def _entries(rows, count: int) -> tuple[dict, set]:
-    """Jacobian of the balances, [row, column, slice, node], by (slice of the column less that of the row, node of the
-    column less that of the row). And which rows and columns have anything in common.
+def _entries(rows, count: int) -> dict[tuple[int, int], Float[Array, "row column slice node *lane"]]:
+    """Jacobian of the balances by (slice of the column less that of the row, node of the column less that of the row).
 
-    rows: derivatives of `_edge_balance` by the unknowns at the ends and by the meeting differences.
+    rows: derivatives of `_edge_balance` by the unknowns at the ends and by the meeting differences, and more.
     """
     place = next(value.shape for value in rows[0] if value is not None)
-    parts = [[[row[part * count + v] for v in range(count)] for row in rows] for part in range(3)]
-    coupled = {(u, v) for u in range(count) for v in range(count) if any(part[u][v] is not None for part in parts)}
-    full = lambda table: [[0.0 if value is None else value for value in row] for row in table]
-    by_near, by_far, by_met = (_stacked(full(part[:count]), place) for part in parts)
-    entries: dict = {}
+    parts = [[row[part * count : (part + 1) * count] for row in rows] for part in range(3)]
+    by_near, by_far, by_met = (_stacked(part[:count], place) for part in parts)
+    nothing = [[None] * count] * (count - 1)
+    held = [_stacked([parts[end][count + end], *nothing], place) for end in range(2)]  # the charge, of phi's rows
+    of_quads: dict = {}
 
     def add(row_corner, column_corner, value):
-        (i, p), (j, q) = divmod(row_corner, 2), divmod(column_corner, 2)
-        key, value = (j - i, q - p), at_nodes(value, row_corner, 2)
-        entries[key] = entries[key] + value if key in entries else value
+        of_quads[row_corner, column_corner] = of_quads.get((row_corner, column_corner), 0.0) + value
 
     for e, edge in enumerate(EDGES):
         slope: dict[int, Any] = dict.fromkeys(range(4), 0.0)
@@ -202,17 +214,18 @@ def _entries(rows, count: int) -> tuple[dict, set]:
         for corner, value in slope.items():
             add(edge[0], corner, value)
             add(edge[1], corner, -value)
-    for end, part in enumerate(parts[:2]):  # the charge that it holds
-        coupled |= {(0, v) for v in range(count) if part[count + end][v] is not None}
-        nothing = [[0.0] * count] * (count - 1)
-        held = _stacked(full([part[count + end]]) + nothing, place)
-        for e, edge in enumerate(EDGES):
-            add(edge[end], edge[end], -held[:, :, e])
-    return entries, coupled
+        for corner, holding in zip(edge, held, strict=True):
+            add(corner, corner, -holding[:, :, e])
+    entries: dict = {}
+    for (row_corner, column_corner), value in of_quads.items():
+        (i, p), (j, q) = divmod(row_corner, 2), divmod(column_corner, 2)
+        entries[j - i, q - p] = entries.get((j - i, q - p), 0.0) + at_nodes(value, row_corner, 2)
+    return entries
 
 
 def _stacked(table, place) -> Array:
-    return jnp.stack([jnp.stack([jnp.broadcast_to(value, place) for value in row]) for row in table])
+    entry = lambda value: jnp.broadcast_to(0.0 if value is None else value, place)
+    return jnp.stack([jnp.stack([entry(value) for value in row]) for row in table])
 
 
 def eliminated(plane: Plane, bands: slices.Bands, rhs, transposed: bool = False):

@@ -125,7 +125,8 @@ def element_flux(
     left: State, right: State, reference, element: Element, valence, excess: Ends
 ) -> list[Float[Array, "*place"]]:
     """Flux of each ion through one element, mM nm³/ns; `reference`: mu_ref [end][ion], kT; `excess`: [end]."""
-    return _flux(left, right, reference, element, valence, _both(left, right, reference, element, valence, excess))
+    at = (left, right, reference, element, valence)
+    return _flux(*_weights_and_steps(*at, _both(*at, excess)))
 
 
 def _both(left, right, reference, element, valence, excess):
@@ -134,14 +135,19 @@ def _both(left, right, reference, element, valence, excess):
     return [composition(*_end(end, state, reference, element, valence), excess[end]) for end, state in states]
 
 
-def _flux(left, right, reference, element, valence, compositions, known=None):
+def _weights_and_steps(left, right, reference, element, valence, compositions):
+    """`edge_weight` and Δμ of each ion."""
     (psi_left, c_left), (psi_right, _) = compositions
-    flux = []
-    for k in range(len(valence)):
-        mu_step = (right[1 + k] - left[1 + k]) + (reference[1][k] - reference[0][k])
-        weight, drive = edge_weight(element.conductance[k], c_left[k], psi_right[k] - psi_left[k]), jnp.expm1(mu_step)
-        flux.append(-weight * drive if known is None else edge_flux_change(known[k], weight, drive))
-    return flux
+    ions = range(len(valence))
+    steps = [(right[1 + k] - left[1 + k]) + (reference[1][k] - reference[0][k]) for k in ions]
+    return [edge_weight(element.conductance[k], c_left[k], psi_right[k] - psi_left[k]) for k in ions], steps
+
+
+def _flux(weights, steps, known=None):
+    drives = [jnp.expm1(step) for step in steps]
+    if known is None:
+        return [-weight * drive for weight, drive in zip(weights, drives, strict=True)]
+    return [edge_flux_change(*each) for each in zip(known, weights, drives, strict=True)]
 
 
 def one_way_fluxes(
@@ -153,25 +159,6 @@ def one_way_fluxes(
     steps = [b - a for a, b in zip(psi_left, psi_right, strict=True)]
     sent = lambda c, sign: [edge_weight(d, k, sign * s) for d, k, s in zip(element.conductance, c, steps, strict=True)]
     return [sent(c_left, 1), sent(c_right, -1)]
-
-
-def skew_flux(
-    left: State, right: State, reference, element: Element, valence, excess: Ends, skew, across: State
-) -> State:
-    """What passes besides through the face that an element crosses, if that is not at right angles to it: [electric
-    flux, flux of each ion], as in `element_balance`.
-
-    Per area it is −K ∇phi or −K ∇mu. The element's own difference has K with it that makes its flux exact, which for
-    ions is `edge_weight` · expm1(Δμ) / Δμ; it is that for the other component of the gradient too. across: [phi, mu of
-    each ion], the difference seen in a direction along the face; skew: what that counts against the element's own.
-    """
-    (psi_left, c_left), (psi_right, _) = _both(left, right, reference, element, valence, excess)
-    through = [-element.permittance * skew * across[0]]
-    for k in range(len(valence)):
-        mu_step = (right[1 + k] - left[1 + k]) + (reference[1][k] - reference[0][k])
-        weight = edge_weight(element.conductance[k], c_left[k], psi_right[k] - psi_left[k])
-        through.append(-weight / bernoulli(mu_step) * skew * across[1 + k])
-    return through
 
 
 def resistance(
@@ -195,7 +182,15 @@ def resistance(
 
 
 def element_balance(
-    left: State, right: State, reference, element: Element, valence, excess: Ends, settled_flux=None
+    left: State,
+    right: State,
+    reference,
+    element: Element,
+    valence,
+    excess: Ends,
+    settled_flux=None,
+    skew=None,
+    across: State | None = None,
 ) -> tuple[State, State, State]:
     """What passes through an element, and what its two halves hold.
 
@@ -207,11 +202,21 @@ def element_balance(
     know what is lost on the way, which a difference of sums could not tell from round-off.
 
     settled_flux: that of each ion, if it is the same all along the pore. Only its change is then said to pass through.
+
+    skew, across: of a face that is not at right angles to the element, whose flux has a part −K ∇phi or −K ∇mu from
+    the other component of the gradient. The element's own difference has K with it that makes its flux exact, which for
+    ions is `edge_weight` · expm1(Δμ) / Δμ; it is that for the other too. across: [phi, mu of each ion], the difference
+    seen in a direction along the face; skew: what that counts against the element's own.
     """
     compositions = _both(left, right, reference, element, valence, excess)
-    flux = _flux(left, right, reference, element, valence, compositions, settled_flux)
+    weights, steps = _weights_and_steps(left, right, reference, element, valence, compositions)
+    electric, flux = -element.permittance * (right[0] - left[0]), _flux(weights, steps, settled_flux)
+    if across is not None:
+        electric = electric - element.permittance * skew * across[0]
+        met = zip(flux, weights, steps, across[1:], strict=True)
+        flux = [own - w / bernoulli(step) * skew * other for own, w, step, other in met]
     near, far = (
         [element.volume[end] * sum(z * c for z, c in zip(valence, concentration, strict=True)) + element.charge[end]]
         for end, (_, concentration) in enumerate(compositions)
     )
-    return [-element.permittance * (right[0] - left[0]), *flux], near, far
+    return [electric, *flux], near, far

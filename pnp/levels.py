@@ -66,8 +66,8 @@ class Levels(eqx.Module):
         cross-section, and phi is what it makes of it."""
         assert self.line is not None
         assert self.axis is not None
-        spread, problem = _carried_over(self.line.x, absolute, self.axis), steady.whole()
-        return balanced(problem, spread.at[1:].add(-problem.node_reference))
+        problem = steady.whole()
+        return balanced(problem, problem.relative(_carried_over(self.line.x, absolute, self.axis)))
 
     @property
     def unit(self) -> Float[Array, ""]:

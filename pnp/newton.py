@@ -253,7 +253,7 @@ def _remaining(size, previous, settings):
 def _carried(scheme, unknowns, steady, start, reached, target):
     """An iterate moved to the voltage of another target, at unchanged concentrations."""
     voltage_step = steady.voltage_at(target) - steady.voltage_at(reached)
-    absolute = jnp.concatenate([unknowns[:1], unknowns[1:] + steady.at(reached).node_reference])
+    absolute = steady.at(reached).absolute(unknowns)
     return _relative(scheme, _lifted(absolute, start, steady.valence, voltage_step), steady.at(target))
 
 
@@ -265,8 +265,7 @@ def _lifted(absolute, start, valence, voltage):
 
 def _relative(scheme, absolute, problem: Problem):
     """Absolute mu to the solver's mu − mu_ref, and the baths exactly what they are."""
-    mu = absolute[1:] - problem.node_reference
-    return scheme.held(problem, jnp.concatenate([jnp.broadcast_to(absolute[:1], mu[:1].shape), mu]))
+    return scheme.held(problem, problem.relative(absolute))
 
 
 def _newton_shapes(steady: Steady, frozen, settings: Settings, respond: bool):

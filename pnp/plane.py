@@ -6,8 +6,6 @@ Newton then converges from far away, as in one dimension. Near the solution of t
 steps are damped so that concentrations fall no faster than they would by e^−cap and rise only in proportion.
 """
 
-from typing import Any
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -73,10 +71,10 @@ def settled(problem: Problem, unknowns: Unknowns) -> Unknowns:
             value = jnp.where(held, 0.0, -at_nodes(sent[e], edge[end]) * scale)
             entries[j - i, q - p] = entries.get((j - i, q - p), 0.0) + value
     zero = jnp.zeros_like(leaves)
-    band: Any = lambda offset: [[jnp.stack([entries.get((offset, shift), zero) for shift in (-1, 0, 1)], axis=1)]]
+    shifts = lambda offset: jnp.stack([entries.get((offset, shift), zero) for shift in (-1, 0, 1)], axis=1)
     comes = jnp.where(held, known, edge_weight(conductance, there, step) * scale)
     merged = lambda value: value.reshape(*value.shape[:-2], -1)
-    bands = jax.tree.map(merged, slices.Bands(*map(band, (-1, 0, 1))))
+    bands = slices.Bands(*(merged(shifts(offset))[:, None, None] for offset in (-1, 0, 1)))
     c = eliminated(plane, bands, merged(comes)[None])[0].reshape(zero.shape)
     mu = jnp.log(jnp.maximum(c, _SMALLEST))
     free = [mu[..., k] + even[1 + k] for k in range(len(valence))]
@@ -96,7 +94,8 @@ def _balanced(problem: Problem, unknowns: Unknowns) -> Unknowns:
         system = linearize(problem, unknowns, 1)
         (change,) = eliminated(problem.elements, system.bands, -system.balance)
         size = jnp.max(jnp.abs(change), axis=(0, 1))
-        return unknowns.at[0].add(change * jnp.minimum(1.0, _BALANCE_CAP / size)), jnp.max(size), count + 1
+        step = change * jnp.minimum(1.0, _BALANCE_CAP / size)
+        return jnp.concatenate([unknowns[:1] + step, unknowns[1:]]), jnp.max(size), count + 1
 
     going = lambda state: (state[1] > _NEAR) & (state[2] < _BALANCE_STEPS)
     return jax.lax.while_loop(going, step, (unknowns, jnp.array(jnp.inf), 0))[0]
@@ -135,12 +134,8 @@ class AxialPlane(Scheme):
         return Approach(easy, jnp.where(near, unknowns, at), None, near)
 
     def update(self, problem, unknowns, respond, flux):
-        system = linearize(problem, unknowns)
-        columns = [-system.balance]
-        if respond:
-            pushed = lambda voltage: balance(eqx.tree_at(lambda p: p.voltage, problem, voltage), unknowns)
-            _, change = jax.jvp(pushed, (problem.voltage,), (jnp.ones_like(problem.voltage),))
-            columns.append(-change * system.scale)
+        system = linearize(problem, unknowns, respond=respond)
+        columns = [-system.balance] + ([-system.pushed] if respond else [])
         x = eliminated(problem.elements, system.bands, jnp.stack(columns, axis=3))
         return x[:, :, :, 0], x[:, :, :, 1] if respond else None
 

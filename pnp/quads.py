@@ -3,7 +3,7 @@
 With its centre joined to the midpoints of its edges, a quarter of a quadrilateral's body of revolution belongs to each
 corner. An edge crosses the face between two quarters, so that the laws of one dimension hold along it, with half of
 each quarter as its own. But a gradient has two components: unless edges are at right angles, what the two edges differ
-by that this one meets drives something through its face as well (`laws.skew_flux`).
+by that this one meets drives something through its face as well (see `laws.element_balance`).
 """
 
 import equinox as eqx

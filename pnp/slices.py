@@ -10,6 +10,7 @@ threads and the program's own get in each other's way. In the membrane the inver
 ion reaches, which are those of a unit matrix.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -19,8 +20,8 @@ from jaxtyping import Array, Float
 _BLOCK = 16  # rows inverted at a time; of 16 to 48 the fastest for slices of 75 to 300
 
 
-Band = list[list[Float[Array, "*slice 3 node"] | None]]
-"""[row][column] of [slice, shift, node], where the column's node is the row's moved by shift − 1; None is zero."""
+Band = Float[Array, "slice row column 3 node"]
+"""By shift: the column's node is the row's moved by shift − 1."""
 
 
 class Bands(NamedTuple):
@@ -42,25 +43,20 @@ class Factors(NamedTuple):
 def factor(bands: Bands, wall: int, faces: tuple[int, int]) -> Factors:
     """Eliminate slice after slice. Of the slices strictly between `faces`, unknowns other than the first are held
     beyond the node `wall`."""
-    slices, _, nodes = _shape(bands.own)
-    rows = len(bands.own)
-
-    def through(first, last, wet, filled):
-        def step(filled, given):
-            before_next, own, after = given
-            inverse = _inverse_of(_dense(own) - filled, wet)
-            return _columns(_rows(before_next, inverse), after), inverse
-
-        return jax.lax.scan(step, filled, jax.tree.map(lambda band: band[first:last], given))
-
-    given = (_moved(bands.before, 1), bands.own, bands.after)
-    filled, inverses = jnp.zeros((rows, nodes, rows, nodes)), []
+    slices, rows, _, _, nodes = bands.own.shape
     near, far = faces
-    for first, last, wet in ((0, near + 1, nodes), (near + 1, far, wall + 1), (far, slices, nodes)):
-        if last > first:
-            filled, inverse = through(first, last, wet, filled)
-            inverses.append(inverse)
-    return Factors(bands.before, jnp.concatenate(inverses), bands.after)
+    solid = jnp.logical_and(jnp.arange(slices) > near, jnp.arange(slices) < far)
+    within = partial(_inverse_of, wet=wall + 1)
+
+    def step(filled, given):
+        before_next, own, after, solid = given
+        block = _dense(own) - filled
+        inverse = _inverse_of(block) if rows == 1 else jax.lax.cond(solid, within, _inverse_of, block)
+        return _columns(_rows(before_next, inverse), after), inverse
+
+    filled = jnp.zeros((rows, nodes, rows, nodes))
+    _, inverses = jax.lax.scan(step, filled, (_moved(bands.before, 1), bands.own, bands.after, solid))
+    return Factors(bands.before, inverses, bands.after)
 
 
 def solve(factors: Factors, rhs: Float[Array, "slice row node *column"]) -> Float[Array, "slice row node *column"]:
@@ -95,74 +91,59 @@ def _swept(before, inverse, after, rhs):
     return jax.lax.scan(up, nothing, (inverse, after, y), reverse=True)[1]
 
 
-def _shape(band: Band) -> tuple[int, ...]:
-    return next(entry.shape for row in band for entry in row if entry is not None)
-
-
 def _moved(band: Band, by: int) -> Band:
     """At each slice what the one `by` further on has, nothing beyond the last."""
-    after = lambda value: jnp.concatenate([value[1:], jnp.zeros_like(value[:1])])
-    before = lambda value: jnp.concatenate([jnp.zeros_like(value[:1]), value[:-1]])
-    return jax.tree.map(after if by > 0 else before, band)
+    nothing = jnp.zeros_like(band[:1])
+    return jnp.concatenate([band[1:], nothing] if by > 0 else [nothing, band[:-1]])
 
 
-def _rows(band: Band, x: Float[Array, "column node *rest"]):
+def _rows(band: Float[Array, "row column 3 node"], x: Float[Array, "column node *rest"]):
     """The banded matrix times x."""
     nodes, rest = x.shape[1], (None,) * (x.ndim - 2)
     padded = jnp.pad(x, ((0, 0), (1, 1), *[(0, 0)] * len(rest)))
-    times = lambda entry, column: sum(entry[d][:, *rest] * column[d : d + nodes] for d in range(3))
-    product = lambda row: sum(times(entry, padded[c]) for c, entry in enumerate(row) if entry is not None)
-    return jnp.stack([jnp.broadcast_to(product(row), x.shape[1:]) for row in band])
+    return sum(band[:, c, d, :, *rest] * padded[c, d : d + nodes] for c in range(len(x)) for d in range(3))
 
 
-def _columns(x: Float[Array, "row node column node"], band: Band):
+def _columns(x: Float[Array, "row node column node"], band: Float[Array, "row column 3 node"]):
     """x times the banded matrix."""
     nodes = x.shape[1]
-    turned = _transposed(band)
-    padded = jnp.pad(x, ((0, 0), (0, 0), (0, 0), (1, 1)))
-    times = lambda entry, c: sum(entry[d] * padded[:, :, c, d : d + nodes] for d in range(3))
-    product = lambda row: sum(times(entry, c) for c, entry in enumerate(row) if entry is not None)
-    return jnp.stack([jnp.broadcast_to(product(row), x[:, :, 0].shape) for row in turned], axis=2)
+    padded, turned = jnp.pad(x, ((0, 0), (0, 0), (0, 0), (1, 1))), _transposed(band)
+    times = lambda c, d: padded[:, :, c, None, d : d + nodes] * turned[:, c, d]
+    return sum(times(c, d) for c in range(len(x)) for d in range(3))
 
 
-def _transposed(band: Band) -> Band:
+def _transposed(band: Float[Array, "*slice row column 3 node"]) -> Array:
     """Of the block of every slice."""
-
-    def turned(entry):
-        # What is at (node, shift) is in the transpose at (node + shift − 1, 2 − shift).
-        nodes = entry.shape[-1]
-        padded = jnp.pad(entry, ((0, 0),) * (entry.ndim - 1) + ((1, 1),))
-        return jnp.stack([padded[..., 2 - d, d : d + nodes] for d in range(3)], axis=-2)
-
-    return [[None if row[c] is None else turned(row[c]) for row in band] for c in range(len(band))]
+    # What is at (node, shift) is in the transpose at (node + shift − 1, 2 − shift).
+    nodes = band.shape[-1]
+    padded = jnp.pad(band, ((0, 0),) * (band.ndim - 1) + ((1, 1),))
+    return jnp.swapaxes(jnp.stack([padded[..., 2 - d, d : d + nodes] for d in range(3)], axis=-2), -4, -3)
 
 
-def _dense(band: Band) -> Float[Array, "row node column node"]:
-    *_, nodes = _shape(band)
-    spread = lambda entry: sum(entry[d, :, None] * jnp.eye(nodes, k=d - 1) for d in range(3))
-    filled = lambda entry: jnp.zeros((nodes, nodes)) if entry is None else spread(entry)
-    return jnp.stack([jnp.stack([filled(entry) for entry in row], axis=1) for row in band])
+def _dense(band: Float[Array, "row column 3 node"]) -> Float[Array, "row node column node"]:
+    nodes = band.shape[-1]
+    entries = jnp.swapaxes(band[:, :, :, :, None], 1, 3)  # [row, node, shift, column, 1]
+    return sum(entries[:, :, d] * jnp.eye(nodes, k=d - 1)[:, None] for d in range(3))  # type: ignore
 
 
-def _inverse_of(block: Float[Array, "row node column node"], wet: int) -> Float[Array, "row node column node"]:
+def _inverse_of(block: Float[Array, "row node column node"], wet: int | None = None) -> Array:
+    """Of a block whose unknowns other than the first are those of a unit matrix beyond the first `wet` nodes."""
     rows, nodes = block.shape[:2]
-    sizes = [nodes] + [wet] * (rows - 1)
-    part = jnp.concatenate(
-        [jnp.concatenate([block[a, : sizes[a], b, : sizes[b]] for b in range(rows)], axis=1) for a in range(rows)]
-    )
-    inverse = _inverse(part)
-    if wet == nodes:
-        return inverse.reshape(rows, nodes, rows, nodes)
-    starts = [0]
-    for size in sizes:
-        starts.append(starts[-1] + size)
+    if wet is None:
+        return _inverse(block.reshape(rows * nodes, -1)).reshape(block.shape)
+    shapes = ((1, nodes), (rows - 1, wet))
+    starts = [0, nodes, nodes + (rows - 1) * wet]
+    part = lambda a, b: block[slice(1, None) if a else 0, : shapes[a][1], slice(1, None) if b else 0, : shapes[b][1]]
+    flat = lambda a, b: part(a, b).reshape(starts[a + 1] - starts[a], -1)
+    inverse = _inverse(jnp.block([[flat(a, b) for b in range(2)] for a in range(2)]))
 
-    def piece(a, b):
-        got = inverse[starts[a] : starts[a + 1], starts[b] : starts[b + 1]]
-        got = jnp.pad(got, ((0, nodes - sizes[a]), (0, nodes - sizes[b])))
-        return got + (jnp.diag((jnp.arange(nodes) >= sizes[a]).astype(float)) if a == b else 0.0)
+    def placed(a, b):
+        value = inverse[starts[a] : starts[a + 1], starts[b] : starts[b + 1]].reshape(*shapes[a], *shapes[b])
+        return jnp.pad(value, ((0, 0), (0, nodes - shapes[a][1]), (0, 0), (0, nodes - shapes[b][1])))
 
-    return jnp.stack([jnp.stack([piece(a, b) for b in range(rows)], axis=1) for a in range(rows)])
+    found = jnp.concatenate([jnp.concatenate([placed(a, b) for b in range(2)], axis=2) for a in range(2)])
+    dry = (jnp.arange(nodes) >= wet) & (jnp.arange(rows) > 0)[:, None]
+    return found + jnp.diag(dry.ravel().astype(float)).reshape(found.shape)
 
 
 def _inverse(matrix: Float[Array, "n n"]) -> Float[Array, "n n"]:
@@ -174,10 +155,11 @@ def _inverse(matrix: Float[Array, "n n"]) -> Float[Array, "n n"]:
     matrix = matrix + jnp.diag((jnp.arange(count * _BLOCK) >= n).astype(float))
 
     def within(k, block):
+        # By masks: scatters take a compiler long.
+        own = jnp.arange(_BLOCK) == k
         pivot = 1 / block[k, k]
-        row, column = block[k] * pivot, block[:, k]
-        block = (block - jnp.outer(column, row)).at[:, k].set(-column * pivot)
-        return block.at[k].set(row).at[k, k].set(pivot)
+        row, column = jnp.where(own, 1.0, block[k]) * pivot, jnp.where(own, 0.0, block[:, k])
+        return jnp.where(own[:, None], row, jnp.where(own, 0.0, block) - jnp.outer(column, row))
 
     def eliminate(step, matrix):
         at = step * _BLOCK

@@ -194,7 +194,7 @@ class Iterate(NamedTuple):
     @property
     def absolute(self) -> Float[Array, "unknown *place"]:
         """phi and mu, as a start wants them, kT."""
-        return self.unknowns.at[1:].add(self.steady.whole().node_reference)
+        return self.steady.whole().absolute(self.unknowns)
 
 
 def solve_levels(

@@ -62,10 +62,10 @@ def _donnan(concentration, valence, charge, fixed):
 
 def prolonged(rough, coarse: Problem, fine: Problem):
     """A coarse solution as a guess for the fine mesh: halfway between neighbours."""
-    guess = rough.at[1:].add(coarse.node_reference)
+    guess = coarse.absolute(rough)
     for axis in range(1, rough.ndim):
         guess = with_midpoints(guess, axis)
-    return guess.at[1:].add(-fine.node_reference)
+    return fine.relative(guess)
 
 
 def with_midpoints(values: Float[Array, "*node"], axis: int = -1) -> Float[Array, "*fine_node"]:

@@ -69,14 +69,10 @@ def sparse(system: System) -> tuple[csc_matrix, np.ndarray]:
     index = np.arange(slices * count * nodes).reshape(slices, count, nodes)
     rows, columns, values = [], [], []
     for offset, band in zip((-1, 0, 1), system.bands, strict=True):
-        for u, row in enumerate(band):
-            for v, entry in enumerate(row):
-                if entry is None:
-                    continue
-                i, shift, node = np.nonzero(np.asarray(entry)[..., 0])
-                rows.append(index[i, u, node])
-                columns.append(index[i + offset, v, node + shift - 1])
-                values.append(np.asarray(entry)[i, shift, node, 0])
+        i, u, v, shift, node = np.nonzero(np.asarray(band)[..., 0])
+        rows.append(index[i, u, node])
+        columns.append(index[i + offset, v, node + shift - 1])
+        values.append(np.asarray(band)[i, u, v, shift, node, 0])
     size = index.size
     matrix = csc_matrix((np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))), (size, size))
     return matrix, -np.moveaxis(np.asarray(system.balance)[..., 0], 0, 1).ravel()

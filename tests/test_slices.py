@@ -30,20 +30,17 @@ def bands_of(rows: int, seed: int = 0, sparse: bool = False) -> slices.Bands:
         return jnp.asarray(value)
 
     known = lambda u, v: not sparse or v in (u, 0)
-    band = lambda offset: [[entry(offset, u, v) if known(u, v) else None for v in range(rows)] for u in range(rows)]
-    return slices.Bands(*map(band, (-1, 0, 1)))
+    some = lambda offset, u, v: entry(offset, u, v) * known(u, v)
+    band = lambda offset: [[some(offset, u, v) for v in range(rows)] for u in range(rows)]
+    return slices.Bands(*(jnp.moveaxis(jnp.asarray(band(offset)), 2, 0) for offset in (-1, 0, 1)))
 
 
 def dense(bands: slices.Bands) -> np.ndarray:
-    rows = len(bands.own)
+    rows = bands.own.shape[1]
     matrix = np.zeros((SLICES, rows, NODES) * 2)
     for offset, band in zip((-1, 0, 1), bands, strict=True):
-        for u, row in enumerate(band):
-            for v, value in enumerate(row):
-                if value is None:
-                    continue
-                for i, shift, node in np.argwhere(np.asarray(value)):
-                    matrix[i, u, node, i + offset, v, node + shift - 1] = value[i, shift, node]
+        for i, u, v, shift, node in np.argwhere(np.asarray(band)):
+            matrix[i, u, node, i + offset, v, node + shift - 1] = band[i, u, v, shift, node]
     return matrix.reshape(SLICES * rows * NODES, -1)
 
 
