@@ -9,10 +9,10 @@ import pytest
 import pnp
 from pnp import edges, plane, units
 from pnp.charge import Ring, WallCharge
-from pnp.excess import Steric
+from pnp.excess import Davies, Steric
 from pnp.grid import make_grid, make_plane
 from pnp.levels import make_levels
-from pnp.membrane import Membrane
+from pnp.membrane import Membrane, Reservoir
 from pnp.mesh import make_mesh
 from pnp.pore import Pore
 from pnp.profiles import ChannelError, Circle, Constant, Table
@@ -151,6 +151,23 @@ def test_derivatives_forward_reverse_and_by_difference(monkeypatch):
         moved = (at(*(b + sign * step * u for b, u in zip(base, unit, strict=True))) for sign in (1, -1))
         difference = float(next(moved) - next(moved)) / (2 * step)
         assert forward == pytest.approx(difference, rel=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("excess", [Steric(0.5), Davies()])
+def test_ions_beyond_points_change_the_current_as_in_one_dimension(excess):
+    # Without charge and access the problem has one dimension, but for what of the field leaves the pore by the wall.
+    salt = {"inside": {"K": 2000.0, "Cl": 2000.0}, "outside": BATH, "reservoirs": (Reservoir("none"),) * 2}
+    ideal, other = pore([1.0, 1.0], **salt), pore([1.0, 1.0], excess=excess, **salt)
+    ratios = []
+    for where in ({"dimension": 1}, {"dimension": 2, "resolution": COARSE}):
+        runs = [pnp.solve(channel, 50.0, **where) for channel in (ideal, other)]
+        ratios.append(float(runs[1].current / runs[0].current))
+    assert abs(ratios[0] - 1) > 0.01
+    assert ratios[1] == pytest.approx(ratios[0], abs=5e-4)
+    still = pore([1.0, 3.0], -0.05, excess=excess)
+    solution = pnp.solve(still, 0.0, dimension=2, resolution=COARSE)
+    assert float(jnp.abs(solution.ion_current).max()) < 1e-20  # pA
 
 
 @pytest.mark.slow
