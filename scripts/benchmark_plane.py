@@ -153,7 +153,7 @@ def main() -> None:
         difference = (of_charge(at + h) - of_charge(at - h)) / (2 * h)
         print(
             f"d ln I / d ln σ at {given.voltage:g} mV: forward {forward:.9f}, reverse {reverse:.9f}, "
-            f"by difference {difference:.9f}"
+            f"by difference {difference:.9f} (which moves the grid as well; tests/test_plane.py holds it)"
         )
 
 
