@@ -61,10 +61,13 @@ def test_jacobian_is_the_derivative_of_the_balance(excess):
     unknowns = levels.coarse.start.direct.at[1:].add(-problem.node_reference)
     unknowns = unknowns + 0.1 * jnp.asarray(np.random.default_rng(0).normal(size=unknowns.shape))
     lane = jax.tree.map(lambda leaf: leaf[..., None], (problem, unknowns))
-    system = edges.linearize(*lane)
+    system = edges.linearize(*lane, respond=True)
     direction = jnp.asarray(np.random.default_rng(1).normal(size=unknowns.shape))
     exact, change = jax.jvp(lambda u: edges.balance(problem, u), (unknowns,), (direction,))
     np.testing.assert_allclose(system.balance[..., 0], exact * system.scale[..., 0], rtol=1e-9, atol=1e-12)
+    at_voltage = lambda v: edges.balance(eqx.tree_at(lambda p: p.voltage, problem, v), unknowns)
+    _, pushed = jax.jvp(at_voltage, (problem.voltage,), (jnp.ones(()),))
+    np.testing.assert_allclose(system.pushed[..., 0], pushed * system.scale[..., 0], rtol=1e-7, atol=1e-10)
     rhs = (change * system.scale[..., 0])[..., None]
     np.testing.assert_allclose(edges.eliminated(problem.elements, system.bands, rhs)[..., 0], direction, atol=1e-6)
 
