@@ -54,9 +54,9 @@ def problem_of(channel, voltage=2.0):
     return levels, levels.steady(levels.coarse, jnp.asarray(voltage)).whole()
 
 
-@pytest.mark.parametrize("excess", [None, Steric(0.5)])
-def test_jacobian_is_the_derivative_of_the_balance(excess):
-    channel = pore([1.0, 1.5, 3.0], -0.05, **({} if excess is None else {"excess": excess}))
+@pytest.mark.parametrize("more", [{}, {"excess": Steric(0.5)}, {"reservoirs": (Reservoir("none"),) * 2}])
+def test_jacobian_is_the_derivative_of_the_balance(more):
+    channel = pore([1.0, 1.5, 3.0], -0.05, **more)
     levels, problem = problem_of(channel)
     unknowns = levels.coarse.start.direct.at[1:].add(-problem.node_reference)
     unknowns = unknowns + 0.1 * jnp.asarray(np.random.default_rng(0).normal(size=unknowns.shape))
