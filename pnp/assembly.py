@@ -89,9 +89,11 @@ def ends(unknowns: Arms) -> tuple[list, list]:
     return list(unknowns[:, :-1]), list(unknowns[:, 1:])
 
 
-def in_elements(problem: Problem) -> Problem:
-    """A problem in arms whose numbers are all [*items, element, arm, lane], as compiled loops want them."""
-    wide = jax.tree.map(lambda value: value[..., None, None, :], problem)
+def in_elements(problem: Problem, axes: int = 2) -> Problem:
+    """A problem whose elements are [*items, *place, lane], a place having so many axes (an element and an arm), with
+    all its numbers like that, as compiled loops want them."""
+    place = tuple(range(-1 - axes, -1))
+    wide = jax.tree.map(lambda value: jnp.expand_dims(value, place), problem)
     return eqx.tree_at(lambda p: p.elements, wide, problem.elements)
 
 

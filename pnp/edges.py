@@ -1,9 +1,11 @@
 """The equations of the (z, r) plane at every node, their Jacobian, and solves with it.
 
-The laws of one dimension for all edges, gathered at the nodes that these join.
+The laws of one dimension hold along the four edges of a quadrilateral; what they say is gathered at its corners, which
+makes a law of quadrilaterals, and added up at the nodes.
 """
 
-from functools import partial
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -12,10 +14,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from pnp import slices
-from pnp.assembly import Problem, derivatives
+from pnp.assembly import Problem, derivatives, in_elements
 from pnp.laws import element_balance, excess_solved
 from pnp.linear import by_platform
-from pnp.quads import EDGES, Plane, for_edges, met
+from pnp.pointwise import everywhere
+from pnp.quads import EDGES, Plane
 
 Unknowns = Float[Array, "unknown slice node *lane"]
 """phi and mu − mu_ref at every node. Nodes that are held (at a bath; mu where no ion comes) are among them, with
@@ -34,77 +37,187 @@ class System(NamedTuple):
     """Its derivative by the voltage (kT/e) alike, if asked for."""
 
 
-def at_ends(values: Float[Array, "any slice node *lane"]) -> tuple[Array, Array]:
-    """Values at the two ends of all edges, [any, edge, slab, cell, *lane]."""
+# --- one quadrilateral, or all of them -----------------------------------------------------------
+
+
+class Quads(NamedTuple):
+    """What laws ask of quadrilaterals: arrays [*items, slab, cell, *lane], or [*items] of one alone."""
+
+    problem: Problem
+    """Of the edges: [*items, edge, …]."""
+    skew: Float[Array, "edge ..."]
+    states: Float[Array, "unknown corner ..."]
+
+    @property
+    def ends(self) -> tuple[list, list]:
+        """The unknowns at the near and at the far ends of the edges, [unknown][edge, …]."""
+        corners = [list(of) for of in self.states]
+        near, far = ([jnp.stack([at[edge[end]] for edge in EDGES]) for at in corners] for end in range(2))
+        return near, far
+
+
+def quads_of(problem: Problem, unknowns: Unknowns) -> Quads:
+    """All of them."""
     halves = (slice(None, -1), slice(1, None))
-    corners = [values[:, i][:, :, j] for i in halves for j in halves]
-    return tuple(jnp.stack([corners[edge[end]] for edge in EDGES], axis=1) for end in range(2))  # type: ignore
+    corners = jnp.stack([unknowns[:, i][:, :, j] for i in halves for j in halves], axis=1)
+    edges = eqx.tree_at(lambda p: p.elements, problem, problem.elements.edges)
+    return Quads(edges, problem.elements.skew, corners)
 
 
-def _meeting(near, far) -> Float[Array, "unknown edge slab cell *lane"]:
-    """Differences of the unknowns along the edges that each edge meets, given those at the ends of all."""
-    return jnp.stack([met([step[0], step[1]], [step[2], step[3]]) for step in far - near])
+def at_quads(law: Callable, problem: Problem, unknowns: Unknowns):
+    """What a law of `Quads` says at each, without derivatives; unknowns: with lanes."""
+    quads = quads_of(problem, unknowns)
+    return everywhere(law, quads._replace(problem=in_elements(quads.problem, 2)), quads.states.shape[2:])
 
 
-def _across(problem: Problem, meeting) -> list[Float[Array, "edge slab cell *lane"]]:
-    """The same of phi and mu."""
-    joint = [b - a for a, b in zip(*problem.reference, strict=True)]
-    none = jnp.zeros_like(joint[0])
-    return [meeting[0], *(m + met([j, j], [none, none]) for m, j in zip(meeting[1:], joint, strict=True))]
+def _met(steps: Float[Array, "edge ..."]) -> Float[Array, "edge ..."]:
+    """Differences along edges: for each edge the mean of those that it meets."""
+    along, further, across, beyond = steps
+    return jnp.stack([(across + beyond) / 2] * 2 + [(along + further) / 2] * 2)
 
 
-def at_edges(problem: Problem, law, near, far, excess=None, **more):
-    """A law of `pnp.laws` for all edges, given the unknowns at their ends."""
-
-    def edgewise(near, far, reference, plane, valence, excess, **more):
-        reference = tuple(zip(*(for_edges(*both) for both in zip(*reference, strict=True)), strict=True))
-        return law(near, far, reference, plane.edges, valence, excess, **more)
-
-    return problem.apply(edgewise, list(near), list(far), excess, **more)
-
-
-def _edge_balance(near, far, *problem, **skewed):
-    """What passes through the faces and what their edges' ends hold: [through of each unknown, charge at the near and
-    at the far end]."""
-    through, (held_near,), (held_far,) = element_balance(near, far, *problem, **skewed)
+def _edge_balance(quads: Quads, near: list, far: list, meeting: list, excess=None) -> list:
+    """What passes through the faces that edges cross, and what their ends hold: [through of each unknown, charge at the
+    near and at the far ends] of [edge, …]. meeting: differences of the unknowns along the edges that they meet."""
+    problem = quads.problem
+    joint = [_met(b - a) for a, b in zip(*problem.reference, strict=True)]
+    across = [meeting[0], *(m + j for m, j in zip(meeting[1:], joint, strict=True))]
+    through, (held_near,), (held_far,) = problem.apply(
+        element_balance, near, far, excess, skew=quads.skew, across=across
+    )
     return [*through, held_near, held_far]
 
 
-def _edge_balances(problem: Problem, unknowns: Unknowns) -> list:
-    near, far = at_ends(unknowns)
-    return _edge_balances_at(problem, near, far, _meeting(near, far))
+def _edge_balances(quads: Quads) -> list:
+    near, far = quads.ends
+    return _edge_balance(quads, near, far, [_met(b - a) for a, b in zip(near, far, strict=True)])
 
 
-def _edge_balances_at(problem: Problem, near, far, meeting, excess=None) -> list:
-    more = {"skew": problem.elements.skew, "across": _across(problem, meeting)}
-    return at_edges(problem, _edge_balance, near, far, excess, **more)
+def of_corners(outward: Sequence, inward: Sequence) -> list:
+    """Sums at the corners of what edges, [edge], say of their near and of their far ends."""
+    sums: list = [0.0] * 4
+    for edge, *said in zip(EDGES, outward, inward, strict=True):
+        for corner, value in zip(edge, said, strict=True):
+            sums[corner] = sums[corner] + value
+    return sums
 
 
-def ion_flow(problem: Problem, unknowns: Unknowns) -> list[Float[Array, "edge slab cell *lane"]]:
-    """Flux of each ion through the faces that edges cross, along these, mM nm³/ns."""
-    return _edge_balances(problem, unknowns)[1:-2]
+def _imbalance(parts: Sequence) -> Float[Array, "corner unknown ..."]:
+    """Of `_edge_balance`, or of a derivative of it: what flows out of each corner less the charge it holds."""
+    *through, held_near, held_far = parts
+    rows = [of_corners(flux, -flux) for flux in through]
+    held = of_corners(held_near, held_far)
+    rows[0] = [flux - charge for flux, charge in zip(rows[0], held, strict=True)]
+    return jnp.stack([jnp.stack(corner) for corner in zip(*rows, strict=True)])
 
 
-def gathered(value: Float[Array, "edge slab cell *lane"], end: int) -> Float[Array, "slice node *lane"]:
-    """What edges say of the node at one of their ends, added up."""
-    return sum(at_nodes(value[e], edge[end]) for e, edge in enumerate(EDGES))
+@cache
+def _linearized(count: int, respond: bool) -> Callable:
+    """The law of quadrilaterals that gives what flows out of their corners less what these hold, of the first `count`
+    unknowns, [corner, row]; its derivatives by those, [corner, corner, row, column]; and if asked for by the voltage.
+    """
+
+    def law(*given):
+        quads = Quads(*given)
+        near, far = quads.ends
+        meeting = [_met(b - a) for a, b in zip(near, far, strict=True)]
+        parts, voltage = (near, far, meeting), quads.problem.voltage
+        # The excess is solved for once, not again in every derivative.
+        excess = quads.problem.apply(excess_solved, near, far)
+
+        def balance(*moved):
+            own = ([*moved[i * count : (i + 1) * count], *part[count:]] for i, part in enumerate(parts))
+            at = quads._replace(problem=_at_voltage(quads.problem, moved[3 * count :]))
+            *through, held_near, held_far = _edge_balance(at, *own, excess)
+            return [*through[:count], held_near, held_far]
+
+        by = [part[u] for part in parts for u in range(count)] + [voltage] * respond
+        values, rows = derivatives(balance, by)
+        none = jnp.zeros_like(values[0])
+        filled = [[none if value is None else value + none for value in row] for row in rows]
+        pushed = _imbalance([row[-1] for row in filled]) if respond else None
+        return _imbalance(values), _couplings(filled, count), pushed
+
+    return law
+
+
+def _couplings(rows: list[list], count: int) -> Float[Array, "corner corner row column ..."]:
+    """Derivatives of `_imbalance` by the unknowns at the corners. rows: those of `_edge_balance` by the unknowns at
+    the ends and by the meeting differences."""
+    columns = []
+    for u in range(count):
+        by_near, by_far, by_met = ([row[part * count + u] for row in rows] for part in range(3))
+        by_edge = [list(zip(*map(list, by), strict=True)) for by in (by_near, by_far, by_met)]  # [edge][row of the edge]
+        for corner in range(4):
+            parts = []
+            for e, edge in enumerate(EDGES):
+                near, far, met = (by[e] for by in by_edge)
+                own = {edge[0]: near, edge[1]: far}.get(corner)
+                # An edge sees half the difference along each of the two that it meets.
+                sign = next(0.5 if other[1] == corner else -0.5 for other in _meeting(e) if corner in other)
+                change = [sign * value for value in met]
+                parts.append(change if own is None else [a + b for a, b in zip(own, change, strict=True)])
+            columns.append(_imbalance([jnp.stack(row) for row in zip(*parts, strict=True)]))
+    by_corner = [jnp.stack([columns[u * 4 + corner] for u in range(count)], axis=2) for corner in range(4)]
+    return jnp.stack(by_corner, axis=1)
+
+
+def _meeting(edge: int):
+    return EDGES[2:] if edge < 2 else EDGES[:2]
+
+
+def _at_voltage(problem: Problem, voltage: Sequence) -> Problem:
+    """The problem at the voltage given, if one is."""
+    return eqx.tree_at(lambda p: p.voltage, problem, voltage[0]) if voltage else problem
+
+
+# --- their sums at the nodes ---------------------------------------------------------------------
+
+
+def gathered(corners: Float[Array, "corner ..."], some: int) -> Float[Array, "..."]:
+    """What quadrilaterals say of their corners, [corner, *some, slab, cell, *lane], added up at the nodes, [*some, slice,
+    node, *lane]. some: how many axes these are."""
+    return sum(
+        jnp.pad(corners[2 * i + j], (*[(0, 0)] * some, (i, 1 - i), (j, 1 - j), *[(0, 0)] * (corners.ndim - some - 3)))
+        for i in range(2)
+        for j in range(2)
+    )  # type: ignore
+
+
+def banded(couplings: Float[Array, "corner corner ..."], some: int) -> list[Array]:
+    """What couples nodes to those of the slice before, of their own and of the one after, [3, *some, slice, node, *lane]
+    by the shift of the node. couplings: [row's, column's corner, *some, slab, cell, *lane], see `gathered`."""
+    bands: list = []
+    rest = [(0, 0)] * (couplings.ndim - some - 4)
+    for offset in (-1, 0, 1):
+        total: Any = 0.0
+        for i in range(2):
+            if not 0 <= i + offset <= 1:
+                continue
+            for j in range(2):
+                both = couplings[2 * i + j, 2 * (i + offset) : 2 * (i + offset) + 2]  # columns at the nodes 0 and 1
+                total = total + jnp.pad(both, ((1 - j, j), *[(0, 0)] * some, (i, 1 - i), (j, 1 - j), *rest))
+        bands.append(total)
+    return bands
 
 
 def balance(problem: Problem, unknowns: Unknowns) -> Unknowns:
     """Imbalance of charge and of each ion at every node: what flows out of it less what it holds; of held nodes, how
     far they are from what they are held at."""
-    *through, held_near, held_far = _edge_balances(problem, unknowns)
-    values = _sums(through, held_near, held_far)
-    beyond = _beyond_law(problem)(*unknowns)
-    values = [a + b for a, b in zip(values, beyond, strict=True)]
+    values = gathered(_imbalance(_edge_balances(quads_of(problem, unknowns))), 1)
+    values = values + jnp.stack(_leaving(_beyond(problem), list(unknowns)))
     rows = zip(*held_values(problem), unknowns, values, strict=True)
     return jnp.stack([jnp.where(held, own - at, value) for held, at, own, value in rows])
 
 
-def _sums(through, held_near, held_far):
-    """What flows out of every node, less the charge it holds."""
-    outward = [gathered(flux, 0) - gathered(flux, 1) for flux in through]
-    return [outward[0] - gathered(held_near, 0) - gathered(held_far, 1), *outward[1:]]
+def ion_flow(problem: Problem, unknowns: Unknowns) -> list[Float[Array, "edge slab cell *lane"]]:
+    """Flux of each ion through the faces that edges cross, along these, mM nm³/ns."""
+    return _edge_balances(quads_of(problem, unknowns))[1:-2]
+
+
+def flux_along(problem: Problem, unknowns: Unknowns) -> Float[Array, "ion slab *lane"]:
+    """Flux of each ion from slice to slice, mM nm³/ns."""
+    return jnp.stack([(flux[0] + flux[1]).sum(1) for flux in ion_flow(problem, unknowns)])
 
 
 def held_values(problem: Problem) -> tuple[list, list]:
@@ -120,112 +233,63 @@ def with_held(problem: Problem, unknowns: Unknowns) -> Unknowns:
     return jnp.stack([jnp.where(held, at, value) for held, at, value in given])
 
 
-def _beyond_law(problem: Problem):
-    """What flows from every node to the bath beyond it."""
-    element = problem.elements.beyond
-    reference = [jnp.where(element.inside, *mu) for mu in zip(*problem.bath_mu, strict=True)]
-    voltage = jnp.where(element.inside, problem.voltage, 0.0)
+def _beyond(problem: Problem) -> Problem:
+    """Of what lies between the nodes and the baths beyond them."""
+    return eqx.tree_at(lambda p: p.elements, problem, problem.elements.beyond)
 
-    def law(*state):
-        bath = [voltage, *[jnp.zeros_like(voltage)] * len(reference)]
-        laws = (problem.excess, problem.excess)
-        through, *_ = element_balance(state, bath, (reference, reference), element, problem.valence, laws)
-        return through
+
+def _leaving(beyond: Problem, states: list) -> list:
+    """What flows from nodes to the bath beyond them."""
+    voltage = jnp.where(beyond.elements.inside, beyond.voltage, 0.0)
+    bath = [voltage, *[jnp.zeros_like(voltage)] * len(beyond.valence)]
+    through, *_ = beyond.apply(element_balance, states, bath)
+    return through
+
+
+@cache
+def _leaving_linearized(count: int, respond: bool) -> Callable:
+    """The same with derivatives, as `_linearized` has them: [row], [row, column], [row]."""
+
+    def law(beyond, unknowns):
+        states = list(unknowns)
+        leaving = lambda *moved: _leaving(_at_voltage(beyond, moved[count:]), [*moved[:count], *states[count:]])[:count]
+        values, rows = derivatives(leaving, states[:count] + [beyond.voltage] * respond)
+        none = jnp.zeros_like(values[0])
+        rows = [[none if value is None else value + none for value in row] for row in rows]
+        pushed = jnp.stack([row[-1] for row in rows]) if respond else None
+        return jnp.stack(values), jnp.stack([jnp.stack(row[:count]) for row in rows]), pushed
 
     return law
-
-
-def at_nodes(value, corner: int, before: int = 0):
-    """What each quadrilateral says of one of its corners, at the nodes; `before`: axes that come first."""
-    end, side = divmod(corner, 2)
-    pad = lambda at: (1, 0) if at else (0, 1)
-    none = (0, 0)
-    return jnp.pad(value, (*[none] * before, pad(end), pad(side), *[none] * (value.ndim - 2 - before)))
 
 
 def linearize(problem: Problem, unknowns: Unknowns, count: int | None = None, respond: bool = False) -> System:
     """The equations of the first `count` unknowns of every node and their derivatives by those, and by the voltage."""
     count = count or len(unknowns)
-    near, far = at_ends(unknowns)
-    parts = (near, far, _meeting(near, far))
-    # The excess is solved for once, not again in every derivative.
-    excess = at_edges(problem, excess_solved, near, far)
-    at = lambda voltage: eqx.tree_at(lambda p: p.voltage, problem, voltage[0]) if voltage else problem
-    voltage = [problem.voltage] if respond else []
-
-    def edgewise(*states):
-        own = [[*states[i * count : (i + 1) * count], *part[count:]] for i, part in enumerate(parts)]
-        *through, held_near, held_far = _edge_balances_at(at(states[3 * count :]), *own, excess)
-        return [*through[:count], held_near, held_far]
-
-    def beyond(*states):
-        return _beyond_law(at(states[count:]))(*states[:count], *unknowns[count:])[:count]
-
-    def held_at(*voltage):
-        return [jnp.broadcast_to(value, unknowns[0].shape) for value in held_values(at(voltage))[1][:count]]
-
-    values, rows = derivatives(edgewise, [*(part[u] for part in parts for u in range(count)), *voltage])
-    outside, local = derivatives(beyond, [*unknowns[:count], *voltage])
-    given, moved = derivatives(held_at, voltage)
-    total = lambda edges, beyond: jnp.stack(
-        [a + b for a, b in zip(_sums(edges[:-2], *edges[-2:]), beyond, strict=True)]
+    values, couplings, pushed = at_quads(_linearized(count, respond), problem, unknowns)
+    beyond = in_elements(_beyond(problem), 2)
+    outside, local, pushed_outside = everywhere(
+        _leaving_linearized(count, respond), (beyond, unknowns), unknowns.shape[1:]
     )
-    entries = _entries(rows, count)
-    entries[0, 0] = entries[0, 0] + _stacked([row[:count] for row in local], unknowns[0].shape)
-    held = jnp.stack([jnp.broadcast_to(which, unknowns[0].shape) for which in held_values(problem)[0][:count]])
-    scale = 1 / jnp.where(held, 1.0, jnp.stack([entries[0, 0][u, u] for u in range(count)]))
+    held, at = (
+        jnp.stack([jnp.broadcast_to(value, unknowns[0].shape) for value in given[:count]])
+        for given in held_values(problem)
+    )
+    before, own, after = banded(couplings, 2)
+    own = own.at[1].add(local)
+    scale = 1 / jnp.where(held, 1.0, jnp.stack([own[1, u, u] for u in range(count)]))
+    unit = jnp.zeros((3, 1, 1)).at[1].set(1.0) * jnp.eye(count)
 
-    def band(offset):
-        values = jnp.stack([entries[offset, shift] for shift in (-1, 0, 1)], axis=3)
-        unit = jnp.zeros((3, 1, 1)).at[1].set(1.0) * jnp.eye(count)[..., *[None] * 4] if offset == 0 else 0.0
-        return jnp.moveaxis(jnp.where(held[:, None, :, None], unit, values * scale[:, None, :, None]), 2, 0)
+    def band(values, at_held):
+        rows = jnp.where(held[:, None], at_held, values * scale[:, None])
+        return jnp.transpose(rows, (3, 1, 2, 0, 4, 5))
 
-    imbalance = jnp.where(held, unknowns[:count] - jnp.stack(given), total(values, outside) * scale)
-    pushed = None
+    bands = slices.Bands(band(before, 0.0), band(own, unit[..., None, None, None]), band(after, 0.0))
+    imbalance = jnp.where(held, unknowns[:count] - at, (gathered(values, 1) + outside) * scale)
     if respond:
-        change = lambda table, shape: _stacked([row[-1:] for row in table], shape)[:, 0]
-        through = total(change(rows, values[0].shape), change(local, unknowns[0].shape))
-        pushed = jnp.where(held, -change(moved, unknowns[0].shape), through * scale)
-    return System(slices.Bands(*map(band, (-1, 0, 1))), scale, imbalance, pushed)
-
-
-def _entries(rows, count: int) -> dict[tuple[int, int], Float[Array, "row column slice node *lane"]]:
-    """Jacobian of the balances by (slice of the column less that of the row, node of the column less that of the row).
-
-    rows: derivatives of `_edge_balance` by the unknowns at the ends and by the meeting differences, and more.
-    """
-    place = next(value.shape for value in rows[0] if value is not None)
-    parts = [[row[part * count : (part + 1) * count] for row in rows] for part in range(3)]
-    by_near, by_far, by_met = (_stacked(part[:count], place) for part in parts)
-    nothing = [[None] * count] * (count - 1)
-    held = [_stacked([parts[end][count + end], *nothing], place) for end in range(2)]  # the charge, of phi's rows
-    of_quads: dict = {}
-
-    def add(row_corner, column_corner, value):
-        of_quads[row_corner, column_corner] = of_quads.get((row_corner, column_corner), 0.0) + value
-
-    for e, edge in enumerate(EDGES):
-        slope: dict[int, Any] = dict.fromkeys(range(4), 0.0)
-        for corner, by in zip(edge, (by_near, by_far), strict=True):
-            slope[corner] = slope[corner] + by[:, :, e]
-        for met_edge in EDGES[2:] if e < 2 else EDGES[:2]:  # their mean
-            for corner, sign in zip(met_edge, (-0.5, 0.5), strict=True):
-                slope[corner] = slope[corner] + sign * by_met[:, :, e]
-        for corner, value in slope.items():
-            add(edge[0], corner, value)
-            add(edge[1], corner, -value)
-        for corner, holding in zip(edge, held, strict=True):
-            add(corner, corner, -holding[:, :, e])
-    entries: dict = {}
-    for (row_corner, column_corner), value in of_quads.items():
-        (i, p), (j, q) = divmod(row_corner, 2), divmod(column_corner, 2)
-        entries[j - i, q - p] = entries.get((j - i, q - p), 0.0) + at_nodes(value, row_corner, 2)
-    return entries
-
-
-def _stacked(table, place) -> Array:
-    entry = lambda value: jnp.broadcast_to(0.0 if value is None else value, place)
-    return jnp.stack([jnp.stack([entry(value) for value in row]) for row in table])
+        _, moved = jax.jvp(lambda v: held_values(_at_voltage(problem, [v]))[1], (problem.voltage,), (jnp.ones_like(problem.voltage),))
+        moved = jnp.stack([jnp.broadcast_to(value, unknowns[0].shape) for value in moved[:count]])
+        pushed = jnp.where(held, -moved, (gathered(pushed, 1) + pushed_outside) * scale)
+    return System(bands, scale, imbalance, pushed)
 
 
 def eliminated(plane: Plane, bands: slices.Bands, rhs, transposed: bool = False):
@@ -239,12 +303,6 @@ def eliminated(plane: Plane, bands: slices.Bands, rhs, transposed: bool = False)
     together = partial(slices.solve_by_reduction, transposed=transposed)
     ways = dict.fromkeys(("cuda", "rocm"), together)
     one = lambda bands, rhs: jnp.moveaxis(by_platform(ways, one_by_one, bands, jnp.moveaxis(rhs, 0, 1)), 1, 0)
-    if rhs.shape[-1] == 1:
-        alone = lambda value: value[..., 0]
-        return one(jax.tree.map(alone, bands), alone(rhs))[..., None]
-    return jax.vmap(one, in_axes=-1, out_axes=-1)(bands, rhs)
-
-
-def flux_along(problem: Problem, unknowns: Unknowns) -> Float[Array, "ion slab *lane"]:
-    """Flux of each ion from slice to slice, mM nm³/ns."""
-    return jnp.stack([(flux[0] + flux[1]).sum(1) for flux in ion_flow(problem, unknowns)])
+    if bands.own.shape[-1] == 1:  # lanes of the right-hand side are so many columns
+        return one(jax.tree.map(lambda band: band[..., 0], bands), rhs)
+    return jax.vmap(one, in_axes=-1, out_axes=-1)(bands, jnp.broadcast_to(rhs, (*rhs.shape[:-1], bands.own.shape[-1])))

@@ -52,7 +52,7 @@ class Law(NamedTuple):
     """What happens at an element."""
 
     traced: ClosedJaxpr
-    """From the items of the operands there to single numbers."""
+    """From the items of the operands there to numbers, or arrays of them."""
     operands: tuple[Operand, ...]
 
     def __str__(self) -> str:
@@ -126,14 +126,14 @@ def _register(name: str, write: Callable[[], Sequence[Part]]) -> bool:
 
 
 def call(
-    name: str, rows: Sequence[int], kept: int, elements: int, lanes: int, operands: Sequence[Array]
+    name: str, rows: Sequence[int], kept: int, elements: int, lanes: int, operands: Sequence[Array], arms: int = 2
 ) -> list[Array]:
     """The results of a program, one [row, element, arm, lane] for each number of `rows`.
 
-    kept: how many numbers it needs room for, for each element, arm and lane.
+    kept: how many numbers it needs room for, for each element, arm and lane. arms: as its `Block` has it.
     """
     array = lambda *shape: jax.ShapeDtypeStruct(shape, float)
-    results = [*(array(m, elements, 2, lanes) for m in rows), array(elements * 2 * kept * width(lanes))]
+    results = [*(array(m, elements, arms, lanes) for m in rows), array(elements * arms * kept * width(lanes))]
     return list(jax.ffi.ffi_call(name, results, vmap_method="sequential")(*operands))[:-1]
 
 
@@ -150,8 +150,8 @@ def function(head: str, code: Code, result: str = "void") -> Part:
 class Block:
     """A program for the lanes from `%lane` on, to be completed: loading and storing, and calling its laws."""
 
-    def __init__(self, wide: int, results: int | None):
-        self.code, self.width, self.kind = Code(), wide, f"<{wide} x double>"
+    def __init__(self, wide: int, results: int | None, arms: int = 2):
+        self.code, self.width, self.kind, self._arms = Code(), wide, f"<{wide} x double>", arms
         if results is not None:
             self.code.do("%last = sub i64 %elements, 1")
             *self.results, self._kept = self._pointers("%results", results + 1)
@@ -169,8 +169,10 @@ class Block:
 
     def at(self, element: str, arm: int) -> str:
         """Where the block is in arrays [element, arm, lane]."""
-        row = self.code(f"add i64 {self.code(f'mul i64 {element}, 2')}, {arm}")
-        return self.code(f"add i64 {self.code(f'mul i64 {row}, %lanes')}, %lane")
+        return self.code(f"add i64 {self.code(f'mul i64 {self._row(element, arm)}, %lanes')}, %lane")
+
+    def _row(self, element: str, arm: int) -> str:
+        return self.code(f"add i64 {self.code(f'mul i64 {element}, {self._arms}')}, {arm}")
 
     def load(self, place: str) -> Lanes:
         """The numbers at a place."""
@@ -186,14 +188,15 @@ class Block:
 
     def result(self, which: int, rows: int, element: str, arm: int) -> list[str]:
         """The places of a result at an element, [row]."""
-        here, size = self.at(element, arm), self.code(f"mul i64 %elements, {self.code('mul i64 %lanes, 2')}")
+        here, size = self.at(element, arm), self.code(f"mul i64 %elements, {self.code(f'mul i64 %lanes, {self._arms}')}")
         ats = [self.code(f"add i64 {self.code(f'mul i64 {size}, {r}')}, {here}") for r in range(rows)]
         return [self.code.offset(self.results[which], at, "double") for at in ats]
 
     def kept(self, number: int, element: str, arm: int) -> list[str]:
         """Places to keep a number of things in for each element and arm, while this block of lanes is worked on."""
-        row = self.code(f"add i64 {self.code(f'mul i64 {element}, 2')}, {arm}")
-        base = self.code.offset(self._kept, self.code(f"mul i64 {row}, {number * self.width}"), "double")
+        base = self.code.offset(
+            self._kept, self.code(f"mul i64 {self._row(element, arm)}, {number * self.width}"), "double"
+        )
         return [self.code.offset(base, i * self.width, "double") for i in range(number)]
 
     def room(self, number: int) -> list[str]:
@@ -223,8 +226,7 @@ def law(name: str, wide: int, law: Law) -> Part:
         _items(block, array, operand)
         for array, operand in zip(block.operands(len(law.operands)), law.operands, strict=True)
     ]
-    for i, value in enumerate(translate(law.traced, given)):
-        entry = value.item()
+    for i, entry in enumerate(entry for value in translate(law.traced, given) for entry in value.ravel()):
         number = entry if isinstance(entry, Lanes) else block.number(entry)
         block.store(number, block.code.offset("%written", i * wide, "double"))
     return function(f"define internal void @{name}({_GIVEN}, i64 %element, i64 %arm, ptr %written)", block.code)

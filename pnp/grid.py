@@ -185,13 +185,17 @@ def make_plane(channel: Channel, grid: Grid) -> Plane:
     # Each corner has two edges, and each of them half of its quarter.
     halves = lambda value: jnp.stack([jnp.stack([value[edge[end]] / 2 for edge in EDGES]) for end in range(2)])
     energy = jnp.moveaxis(channel.energy(ends), -1, 1)[..., None]
+    axial = references(slabs)
+    inside, _ = for_edges(axial["inside"], axial["inside"] & ~axial["joint"])
+    joint = jnp.stack([axial["joint"] & (edge < 2) for edge in range(len(EDGES))])
     edges = Element(
         permittance=scale * permittivity * along,
         conductance=diffusivity[:, None] * along,
         volume=halves(volume),
         charge=halves(charge),
         excess=jnp.moveaxis(jnp.stack(for_edges(*energy)), 2, 1),
-        **{name: value[:, None] for name, value in references(slabs).items()},
+        inside=inside[..., None],
+        joint=joint[..., None],
     )
     wet = jnp.zeros(r.shape, bool)
     for corner, (i, j) in enumerate(((0, 0), (0, 1), (1, 0), (1, 1))):

@@ -14,17 +14,18 @@ from jaxtyping import Array, Float
 from pnp import slices
 from pnp.assembly import MeanFlux, Problem
 from pnp.edges import (
+    Quads,
     Unknowns,
-    at_edges,
-    at_ends,
-    at_nodes,
+    at_quads,
     balance,
+    banded,
     eliminated,
     flux_along,
     gathered,
-    held_values,
     ion_flow,
     linearize,
+    of_corners,
+    quads_of,
     with_held,
 )
 from pnp.lanes import lanes_of, over_lanes
@@ -51,36 +52,40 @@ def settled(problem: Problem, unknowns: Unknowns) -> Unknowns:
     phi, plane, valence = unknowns[0], problem.elements, problem.valence
     reference = problem.node_reference
     even = jnp.stack([phi, *(z * phi - ref for z, ref in zip(valence, reference, strict=True))])  # c is 1 everywhere
-    near, far = (jnp.stack(sent, axis=-1) for sent in at_edges(problem, one_way_fluxes, *at_ends(even)))
-    # [edge, slab, cell, lane, ion], and the ions are so many lanes more.
-    leaves = gathered(near, 0) + gathered(far, 1)
+    leaving, coming = at_quads(_exchange, problem, even)
     element = plane.beyond
     bath_phi = jnp.where(element.inside, problem.voltage, 0.0)
     bath_mu = [jnp.where(element.inside, *mu) for mu in zip(*problem.bath_mu, strict=True)]
-    there = jnp.stack([jnp.exp(mu - z * bath_phi) for mu, z in zip(bath_mu, valence, strict=True)], axis=-1)
-    step = jnp.stack([z * (phi - bath_phi) for z in valence], axis=-1)
-    conductance = jnp.stack(list(element.conductance), axis=-1)
-    leaves = leaves + edge_weight(conductance, 1.0, -step)
-    held = (plane.bath | plane.dry)[..., None]
-    known = jnp.where(plane.bath[..., None], there, 1.0)
+    there = jnp.stack([jnp.exp(mu - z * bath_phi) for mu, z in zip(bath_mu, valence, strict=True)])
+    step = jnp.stack([z * (phi - bath_phi) for z in valence])
+    leaves = gathered(leaving, 1) + edge_weight(element.conductance, 1.0, -step)
+    held = plane.bath | plane.dry
     scale = 1 / jnp.where(held, 1.0, leaves)
-    entries: dict = {(0, 0): jnp.where(held, 1.0, leaves * scale)}
-    for e, edge in enumerate(EDGES):
-        for end, sent in ((0, far), (1, near)):
-            (i, p), (j, q) = (divmod(edge[which], 2) for which in (end, 1 - end))
-            value = jnp.where(held, 0.0, -at_nodes(sent[e], edge[end]) * scale)
-            entries[j - i, q - p] = entries.get((j - i, q - p), 0.0) + value
-    zero = jnp.zeros_like(leaves)
-    shifts = lambda offset: jnp.stack([entries.get((offset, shift), zero) for shift in (-1, 0, 1)], axis=1)
-    comes = jnp.where(held, known, edge_weight(conductance, there, step) * scale)
-    merged = lambda value: value.reshape(*value.shape[:-2], -1)
-    bands = slices.Bands(*(merged(shifts(offset))[:, None, None] for offset in (-1, 0, 1)))
-    c = eliminated(plane, bands, merged(comes)[None])[0].reshape(zero.shape)
-    mu = jnp.log(jnp.maximum(c, _SMALLEST))
-    free = [mu[..., k] + even[1 + k] for k in range(len(valence))]
-    _, at = held_values(problem)
-    own = plane.bath | plane.dry
-    return jnp.stack([phi, *(jnp.where(own, given, value) for given, value in zip(at[1:], free, strict=True))])
+    bands = [jnp.where(held, 0.0, -band * scale) for band in banded(coming, 1)]
+    bands[1] = bands[1].at[1].set(1.0)
+    comes = jnp.where(held, jnp.where(plane.bath, there, 1.0), edge_weight(element.conductance, there, step) * scale)
+    # Ions are so many lanes more.
+    merged = lambda value: jnp.moveaxis(value, -4, -2).reshape(*value.shape[:-4], *value.shape[-3:-1], -1)
+    by_slice = lambda band: jnp.moveaxis(merged(band), 1, 0)[:, None, None]
+    c = eliminated(plane, slices.Bands(*map(by_slice, bands)), merged(comes)[None])[0]
+    c = jnp.moveaxis(c.reshape(*phi.shape[:2], len(valence), -1), 2, 0)
+    mu = jnp.log(jnp.maximum(c, _SMALLEST)) + even[1:]
+    return with_held(problem, jnp.concatenate([phi[None], jnp.where(held, unknowns[1:], mu)]))
+
+
+def _exchange(*given):
+    """What quadrilaterals let leave their corners of each ion, [corner, ion], and come from one corner to another,
+    [corner, corner, ion], per concentration there."""
+    quads = Quads(*given)
+    near, far = quads.problem.apply(one_way_fluxes, *quads.ends)
+    leaving = [of_corners(*sent) for sent in zip(near, far, strict=True)]
+    none = jnp.zeros_like(leaving[0][0])
+    coming = [[[none] * len(near) for _ in range(4)] for _ in range(4)]
+    for ion, sent in enumerate(zip(near, far, strict=True)):
+        for (a, b), from_a, from_b in zip(EDGES, *sent, strict=True):
+            coming[b][a][ion], coming[a][b][ion] = from_a, from_b
+    stacked = lambda rows: jnp.stack([jnp.stack(row) for row in rows])
+    return stacked(list(zip(*leaving, strict=True))), jnp.stack([stacked(row) for row in coming])
 
 
 _SMALLEST = 1e-200  # concentration that round-off may leave none of
@@ -240,7 +245,8 @@ def flux_density(problem: Problem, unknowns: Unknowns, z, r) -> Float[Array, "2 
 
 def _shares(problem: Problem, unknowns: Unknowns) -> Float[Array, "ion slab"]:
     """The share each slab of the membrane has of the resistance to each ion, its edges in parallel."""
-    heights, factors = map(jnp.stack, at_edges(problem, resistance, *at_ends(unknowns)))
+    quads = quads_of(problem, unknowns)
+    heights, factors = map(jnp.stack, quads.problem.apply(resistance, *quads.ends))
     near, far = problem.elements.faces
     conductance = -(heights + jnp.log(factors))[:, :2, near:far]
     return jax.nn.softmax(-jax.nn.logsumexp(conductance, axis=(1, 3)), axis=1)
@@ -248,8 +254,8 @@ def _shares(problem: Problem, unknowns: Unknowns) -> Float[Array, "ion slab"]:
 
 def _amounts(problem: Problem, unknowns: Unknowns):
     """How many ions of each kind a node has, mM nm³, and in what volume, nm³."""
-    volume = problem.elements.edges.volume
-    concentrations = at_edges(problem, end_concentrations, *at_ends(unknowns))
-    both = lambda per_end: sum(gathered(value, end) for end, value in enumerate(per_end))
+    volume, quads = problem.elements.edges.volume, quads_of(problem, unknowns)
+    concentrations = quads.problem.apply(end_concentrations, *quads.ends)
+    both = lambda per_end: gathered(jnp.stack(of_corners(*per_end)), 0)
     amounts = [both([c * v for c, v in zip(ends, volume, strict=True)]) for ends in zip(*concentrations, strict=True)]
     return amounts, both(volume)

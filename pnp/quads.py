@@ -22,7 +22,7 @@ class Plane(eqx.Module):
     and beyond the nodes at the rim of the reservoirs the rest of the baths."""
 
     edges: Element
-    """[edge, slab, cell]; what counts mu from which bath is by slab."""
+    """[edge, slab, cell]; from which bath mu is counted is the same in all cells of a slab."""
     skew: Float[Array, "edge slab cell"]
     """What the meeting edges' differences count, against the edge's own."""
     beyond: Element
@@ -50,22 +50,16 @@ class Plane(eqx.Module):
 
     @property
     def inside(self):
-        """As in `Element`, [slab, 1]."""
-        return self.edges.inside
+        """As in `Element`, of an axial edge, [slab, 1]."""
+        return self.edges.inside[0]
 
     @property
     def joint(self):
-        """As in `Element`, [slab, 1]."""
-        return self.edges.joint
+        """As in `Element`, of an axial edge, [slab, 1]."""
+        return self.edges.joint[0]
 
 
 def for_edges(near, far):
     """What is so at the near and at the far corners of all quadrilaterals, at the two ends of their edges."""
     both = (near, far)
     return tuple(jnp.stack([both[edge[end] // 2] for edge in EDGES]) for end in range(2))
-
-
-def met(axial_steps, radial_steps):
-    """Differences along the two axial and the two radial edges: for each edge the mean of those that it meets."""
-    axial, radial = (sum(steps) / 2 for steps in (axial_steps, radial_steps))
-    return jnp.stack([radial, radial, axial, axial])
