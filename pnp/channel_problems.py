@@ -1,13 +1,13 @@
 """What keeps a channel from being solved as it is described."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, Float, Int
 
 if TYPE_CHECKING:
     from pnp.channel import Channel
@@ -39,8 +39,9 @@ def problems(channel: "Channel") -> list[str]:
         known_part = {k: float(v) for k, v in bath.items() if k in channel.ions}
         problem = bath_problem(known_part, {k: channel.ions[k].valence for k in known_part})
         found += [f"{name}: {problem}"] if problem else []
-    if not 200 <= channel.temperature <= 500:
-        found.append(f"temperature: {float(channel.temperature):g} K is outside 200 to 500 K")
+    temperature = float(channel.temperature)  # comparing JAX's numbers compiles a program for each comparison
+    if not 200 <= temperature <= 500:
+        found.append(f"temperature: {temperature:g} K is outside 200 to 500 K")
     found += _ion_problems(channel) + _excess_problems(channel) + _membrane_problems(channel)
     start, end = float(channel.pore.start), float(channel.pore.end)
     if not (np.isfinite([start, end]).all() and end > start):
@@ -67,9 +68,9 @@ def _ion_problems(channel: "Channel") -> list[str]:
     found = []
     for name in channel.ion_names:
         ion = channel.ions[name]
-        if not ion.diffusivity > 0:
+        if not float(ion.diffusivity) > 0:
             found.append(f"ions.{name}.diffusivity: must be positive, not {ion.diffusivity}")
-        if channel.pore.born and ion.valence and (ion.radius is None or not ion.radius > 0):
+        if channel.pore.born and ion.valence and (ion.radius is None or not float(ion.radius) > 0):
             given = "is not known" if ion.radius is None else f"must be positive, not {ion.radius}"
             found.append(f"ions.{name}.radius: {given}, and the Born energy needs it (nm)")
     return found
@@ -100,8 +101,15 @@ def axisymmetric_problems(channel: "Channel") -> list[str]:
     if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(channel)):
         return []
     with jax.ensure_compile_time_eval():
-        x, radius = map(np.asarray, _sampled_wall(channel))
+        wall = _looked_over(channel)
+        x, radius = np.asarray(wall.x), np.asarray(wall.radius)
         return _wall_problems(x, radius) + _mouth_problems(channel, radius) + _depth_problems(channel)
+
+
+def wall_stretches(channel: "Channel") -> int:
+    """How many stretches there are between jumps and kinks of a channel with known numbers, from mouth to mouth."""
+    with jax.ensure_compile_time_eval():
+        return int(_looked_over(channel).stretches)
 
 
 def _wall_problems(x: np.ndarray, radius: np.ndarray) -> list[str]:
@@ -138,15 +146,22 @@ def _depth_problems(channel: "Channel") -> list[str]:
     ]
 
 
+class _Wall(NamedTuple):
+    x: Float[Array, " point"]
+    """Sorted: even positions, and all of its points; nm."""
+    radius: Float[Array, " point"]
+    """nm."""
+    stretches: Int[Array, ""]
+
+
 @eqx.filter_jit
-def _sampled_wall(channel: "Channel") -> tuple[Array, Array]:
-    """Positions at which to look the wall over, sorted: even ones, and all of its points."""
+def _looked_over(channel: "Channel") -> _Wall:
     start, end = channel.pore.start, channel.pore.end
-    table = channel.pore.area.table()
+    table, breakpoints = channel.pore.area.table(), channel.wall_breakpoints()
     even = start + (end - start) * jnp.arange(2001) / 2000
     given = [] if table is None else [jnp.clip(table.x, start, end)]
-    x = jnp.sort(jnp.concatenate([even, channel.wall_breakpoints(), *given]))
-    return x, channel.wall_radius(x)
+    x = jnp.sort(jnp.concatenate([even, breakpoints, *given]))
+    return _Wall(x, channel.wall_radius(x), (jnp.diff(breakpoints) > 0).sum())
 
 
 @eqx.filter_jit

@@ -11,7 +11,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 from pnp import units
 from pnp.channel import Channel
-from pnp.channel_problems import axisymmetric_problems
+from pnp.channel_problems import axisymmetric_problems, wall_stretches
 from pnp.grid import CELLS, RESOLUTIONS
 from pnp.levels import make_levels
 from pnp.mesh import DEFAULT_NODES, least_nodes
@@ -277,8 +277,7 @@ def check_problem(
         found = axisymmetric_problems(channel)
         if found:
             raise ChannelError("; ".join(found))
-        with jax.ensure_compile_time_eval():
-            stretches = int((jnp.diff(channel.wall_breakpoints()) > 0).sum())
+        stretches = wall_stretches(channel)
         enough = 2 * stretches / CELLS["membrane"]
         if resolution < enough:
             raise ValueError(
