@@ -118,7 +118,7 @@ def _levels_of(channels, nodes):
 @eqx.filter_jit
 def _solve_part(levels, voltages, settings, mesh, many):
     def one(levels, voltage, settings):
-        return without_profiles(steady_state(levels, voltage, settings)[0])
+        return without_profiles(steady_state(levels, voltage, settings))
 
     def share(levels, voltages, settings):
         """What one device does; no other has to wait for its Newton loop."""

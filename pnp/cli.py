@@ -264,9 +264,7 @@ def main() -> None:
 
 def _computed(channel: "Channel", at, **mesh) -> tuple["IVCurve", bool]:
     """The curve, solved in batches under a progress bar, in two dimensions one by one; and whether it was cut short."""
-    import equinox as eqx
     import jax
-    import jax.numpy as jnp
     import numpy as np
 
     from pnp import solution, steady
@@ -285,11 +283,20 @@ def _computed(channel: "Channel", at, **mesh) -> tuple["IVCurve", bool]:
             interrupted = True
     if not parts:
         fail("interrupted before any voltage was done", INTERRUPTED)
-    first = parts[0][0]
+    return _joined(parts), interrupted
+
+
+def _joined(parts: "list[tuple[IVCurve, int]]") -> "IVCurve":
+    """One curve of the first so many voltages of each."""
+    import equinox as eqx
+    import jax.numpy as jnp
+
+    from pnp import solution
+
     names = [name for name in solution.Currents.__dataclass_fields__ if name != "ion_names"]
     by_voltage = lambda curve: (*(getattr(curve, name) for name in names), curve.slope)
     columns = zip(*([leaf[:count] for leaf in by_voltage(part)] for part, count in parts), strict=True)
-    return eqx.tree_at(by_voltage, first, tuple(map(jnp.concatenate, columns))), interrupted
+    return eqx.tree_at(by_voltage, parts[0][0], tuple(map(jnp.concatenate, columns)))
 
 
 def _swept(channel: "Channel", at, nodes: int) -> tuple["Sweep", bool]:
@@ -319,7 +326,9 @@ def _curve_picture(curve: "IVCurve | Sweep"):
 
     if isinstance(curve, Sweep):
         return plot.plot_sweep(curve).figure
-    line = steady.iv_curve(curve.channel, curve.voltage, nodes=curve.mesh[0]) if curve.dimension == 2 else None
+    line = None
+    if curve.dimension == 2:  # one by one, by the program that solved the line for each of them already
+        line = _joined([(steady.iv_curve(curve.channel, [v], nodes=curve.mesh[0]), 1) for v in curve.voltage.tolist()])
     return plot.plot_iv(curve, line=line).figure
 
 

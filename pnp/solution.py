@@ -198,15 +198,24 @@ class Iterate(NamedTuple):
 
 
 def solve_levels(
-    levels: Levels, voltage: Array, settings: Settings, respond=False, begin: Begin | None = None
+    levels: Levels,
+    voltage: Array,
+    settings: Settings,
+    respond=False,
+    begin: Begin | None = None,
+    line: Float[Array, "unknown x"] | None = None,
 ) -> tuple[Iterate, Iterate]:
-    """Newton on the coarse mesh, and from its answer on the fine one, at a voltage (mV)."""
+    """Newton on the coarse mesh, and from its answer on the fine one, at a voltage (mV).
+
+    line: of a plane, phi and mu of the same channel in one dimension (kT), if known already.
+    """
     coarse, fine = levels.coarse, levels.fine
     wanted = lambda level: levels.steady(level, voltage / levels.unit)
     first = None
     if levels.line is not None:
-        _, along = solve_levels(levels.line, voltage, settings.rough())
-        first = levels.over_the_plane(along.absolute, wanted(coarse))
+        if line is None:
+            line = solve_levels(levels.line, voltage, settings.rough())[1].absolute
+        first = levels.over_the_plane(line, wanted(coarse))
     begin = begin or Begin(coarse.start, fine.start, None)
     # The origin is how the answer is found, not part of the question: the iterates do without.
     sought = lambda level: wanted(level)._replace(origin=begin.origin)
@@ -215,11 +224,9 @@ def solve_levels(
     return rough, Iterate(wanted(fine), *solve_root(sought(fine), begin.fine, guess, settings, respond))
 
 
-def steady_state(
-    levels: Levels, voltage: Array, settings: Settings, respond: bool = False
-) -> tuple[State, Float[Array, ""] | None]:
-    """Solve on both levels, and say how far apart they are; if asked also dI/dV (nS), constant to differentiation."""
-    return assessed(levels, voltage, *solve_levels(levels, voltage, settings, respond))
+def steady_state(levels: Levels, voltage: Array, settings: Settings) -> State:
+    """Solve on both levels, and say how far apart they are."""
+    return assessed(levels, voltage, *solve_levels(levels, voltage, settings))[0]
 
 
 def assessed(levels: Levels, voltage: Array, coarse: Iterate, fine: Iterate) -> tuple[State, Float[Array, ""] | None]:

@@ -17,7 +17,16 @@ from pnp.levels import make_levels
 from pnp.mesh import DEFAULT_NODES, least_nodes
 from pnp.profiles import ChannelError
 from pnp.settings import Settings, Status
-from pnp.solution import LANES, Currents, Solution, check_arguments, steady_state, without_profiles
+from pnp.solution import (
+    LANES,
+    Currents,
+    Solution,
+    assessed,
+    check_arguments,
+    solve_levels,
+    steady_state,
+    without_profiles,
+)
 
 _REVERSAL_STEPS = 30
 _REVERSAL_TOLERANCE = 1e-9  # mV
@@ -100,7 +109,7 @@ class IVCurve(Currents):
             return _Point(np.asarray(self.ion_current)[known[0]], float(self.slope[known[0]]))
         one_by_one = self.dimension == 2 and not _side_by_side()
         same_shape = jnp.full_like(self.voltage[: 1 if one_by_one else LANES], voltage)
-        again, slope = _solve_curve(make_levels(self.channel, *self.mesh), same_shape, self.settings)
+        again, slope = _with_line(_solve_curve, make_levels(self.channel, *self.mesh), same_shape, self.settings)
         return _Point(np.asarray(again["ion_current"][0]), float(slope[0]))
 
     def to_xarray(self):
@@ -134,7 +143,7 @@ def solve(
     voltage = jnp.asarray(voltage, float)
     if voltage.ndim:
         raise ValueError(f"solve takes one voltage, not {voltage.shape}; use pnp.iv_curve")
-    state = _solve_one(make_levels(channel, *mesh), voltage, settings or Settings())
+    state = _with_line(_solve_one, make_levels(channel, *mesh), voltage, settings or Settings())
     solution = Solution(**vars(state), channel=channel)
     concrete = not any(isinstance(v, jax.core.Tracer) for v in (solution.status, solution.current))
     if throw and concrete and int(solution.status) == Status.NOT_CONVERGED:
@@ -164,7 +173,7 @@ def iv_curve(
     if voltages.ndim != 1 or voltages.size == 0:
         raise ValueError(f"voltages must be a list of numbers in mV, not of shape {voltages.shape}")
     levels, settings = make_levels(channel, *mesh), settings or Settings()
-    numbers, slope = _solve_curve(levels, voltages, settings)
+    numbers, slope = _with_line(_solve_curve, levels, voltages, settings)
     return IVCurve(
         **numbers,
         ion_names=channel.ion_names,
@@ -215,20 +224,37 @@ def conductance(
 # Programs of their own, apart from that of the meshes: they are the same for all channels of as many ions.
 
 
-@eqx.filter_jit
-def _solve_one(levels, voltage, settings):
-    return steady_state(levels, voltage, settings)[0]
+def _with_line(solved, levels, voltage, settings):
+    """Of a plane, begun from the line's solution, which the program for one dimension finds."""
+    line = None
+    if levels.line is not None:
+        _, line = solved(*jax.lax.stop_gradient((levels.line, voltage)), settings, None)
+    result, _ = solved(levels, voltage, settings, line)
+    return result
 
 
 @eqx.filter_jit
-def _solve_curve(levels, voltages, settings):
-    def one(voltage):
-        state, slope = steady_state(levels, voltage, settings, respond=True)
-        return without_profiles(state), slope
+def _solve_one(levels, voltage, settings, line):
+    coarse, fine = solve_levels(levels, voltage, settings, line=line)
+    return assessed(levels, voltage, coarse, fine)[0], _along(levels, fine)
+
+
+@eqx.filter_jit
+def _solve_curve(levels, voltages, settings, lines):
+    def one(voltage, line):
+        coarse, fine = solve_levels(levels, voltage, settings, respond=True, line=line)
+        state, slope = assessed(levels, voltage, coarse, fine)
+        return (without_profiles(state), slope), _along(levels, fine)
 
     if levels.r is not None and not _side_by_side():
-        return jax.lax.map(one, voltages)  # a processor is busy with one, and none has to wait for the slowest
-    return jax.vmap(one)(voltages)
+        # A processor is busy with one, and none has to wait for the slowest.
+        return jax.lax.map(lambda each: one(*each), (voltages, lines))
+    return jax.vmap(one)(voltages, lines)
+
+
+def _along(levels, fine):
+    """What a plane can be begun from."""
+    return fine.absolute if levels.r is None else None
 
 
 def _side_by_side() -> bool:
@@ -238,7 +264,7 @@ def _side_by_side() -> bool:
 
 @eqx.filter_jit
 def _slope(levels, voltage):
-    current = lambda v: steady_state(levels, v, Settings())[0].current
+    current = lambda v: steady_state(levels, v, Settings()).current
     return jax.jvp(current, (voltage,), (jnp.ones_like(voltage),))[1]
 
 
@@ -246,7 +272,7 @@ def _slope(levels, voltage):
 def _reversal(levels, guess):
     # In units of the pore's ohmic conductance, so that Newton's tolerances mean the same for every pore.
     unit = jax.lax.stop_gradient(units.CURRENT_PER_FLUX * levels.ohmic)
-    current = lambda v, levels: steady_state(levels, v, Settings())[0].current / unit
+    current = lambda v, levels: steady_state(levels, v, Settings()).current / unit
     newton = optimistix.Newton(rtol=1e-11, atol=1e-11)
     root = optimistix.root_find(current, newton, guess, args=levels, max_steps=30, throw=False)
     return jnp.where(root.result == optimistix.RESULTS.successful, root.value, jnp.nan)

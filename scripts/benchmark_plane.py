@@ -43,14 +43,14 @@ def step(problem, unknowns):
 @eqx.filter_jit
 def solved(levels: Levels, voltage):
     """On both grids, with all that is made of it."""
-    return steady_state(levels, voltage, Settings())[0]
+    return steady_state(levels, voltage, Settings())
 
 
 @eqx.filter_jit
 def gradient(levels: Levels, voltage):
     """Of the current by all numbers of the levels, and the current."""
     numbers, rest = eqx.partition(levels, eqx.is_inexact_array)
-    current = lambda numbers: steady_state(eqx.combine(numbers, rest), voltage, Settings())[0].current
+    current = lambda numbers: steady_state(eqx.combine(numbers, rest), voltage, Settings()).current
     return jax.value_and_grad(current)(numbers)
 
 

@@ -17,7 +17,7 @@ from pnp.mesh import make_mesh
 from pnp.pore import Pore
 from pnp.profiles import ChannelError, Circle, Constant, Table
 from pnp.settings import Settings, Status
-from pnp.solution import solve_levels, steady_state
+from pnp.solution import assessed, solve_levels, steady_state
 from tests.conftest import hold_mesh
 
 COARSE = 0.25
@@ -37,7 +37,7 @@ CONE = pore([1.0, 1.5, 3.0], -0.05)
 
 @eqx.filter_jit
 def solved(levels, voltage):
-    return steady_state(levels, voltage, Settings(), respond=True)
+    return assessed(levels, voltage, *solve_levels(levels, voltage, Settings(), respond=True))
 
 
 def state(channel, voltage):
@@ -144,7 +144,7 @@ def test_derivatives_forward_reverse_and_by_difference(monkeypatch):
     @jax.jit
     def at(*values):
         levels = make_levels(eqx.tree_at(where, CONE, values), 400, COARSE)
-        return steady_state(levels, jnp.asarray(-300.0), Settings())[0].current
+        return steady_state(levels, jnp.asarray(-300.0), Settings()).current
 
     reverse = jax.jit(jax.grad(at, argnums=range(4)))(*base)
     for k, step in enumerate((1e-5, 1e-4, 1e-3, 1e-3)):
