@@ -154,7 +154,7 @@ class Block:
         self.code, self.width, self.kind, self._arms = Code(), wide, f"<{wide} x double>", arms
         if results is not None:
             self.code.do("%last = sub i64 %elements, 1")
-            *self.results, self._kept = self._pointers("%results", results + 1)
+            *self.results, self.scratch = self._pointers("%results", results + 1)
 
     def _pointers(self, table: str, number: int) -> list[str]:
         return [self.code(f"load ptr, ptr {self.code.offset(table, i, 'ptr')}") for i in range(number)]
@@ -195,7 +195,7 @@ class Block:
     def kept(self, number: int, element: str, arm: int) -> list[str]:
         """Places to keep a number of things in for each element and arm, while this block of lanes is worked on."""
         base = self.code.offset(
-            self._kept, self.code(f"mul i64 {self._row(element, arm)}, {number * self.width}"), "double"
+            self.scratch, self.code(f"mul i64 {self._row(element, arm)}, {number * self.width}"), "double"
         )
         return [self.code.offset(base, i * self.width, "double") for i in range(number)]
 

@@ -17,6 +17,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from pnp.dense import compiled_factors, factors
+from pnp.linear import by_platform
+
 _BLOCK = 16  # rows inverted at a time; of 16 to 48 the fastest for slices of 75 to 300
 
 
@@ -43,20 +46,22 @@ class Factors(NamedTuple):
 def factor(bands: Bands, wall: int, faces: tuple[int, int]) -> Factors:
     """Eliminate slice after slice. Of the slices strictly between `faces`, unknowns other than the first are held
     beyond the node `wall`."""
-    slices, rows, _, _, nodes = bands.own.shape
-    near, far = faces
-    solid = jnp.logical_and(jnp.arange(slices) > near, jnp.arange(slices) < far)
-    within = partial(_inverse_of, wet=wall + 1)
+    name = compiled_factors(bands.own.shape[1])
+    ways = {} if name is None else {"cpu": lambda bands: factors(name, bands, wall, faces)}
+    return Factors(bands.before, by_platform(ways, _inverses, bands), bands.after)
+
+
+def _inverses(bands: Bands) -> Float[Array, "slice row node column node"]:
+    """By arrays, and of whole blocks."""
+    _, rows, _, _, nodes = bands.own.shape
 
     def step(filled, given):
-        before_next, own, after, solid = given
-        block = _dense(own) - filled
-        inverse = _inverse_of(block) if rows == 1 else jax.lax.cond(solid, within, _inverse_of, block)
+        before_next, own, after = given
+        inverse = _inverse(_dense(own) - filled)
         return _columns(_rows(before_next, inverse), after), inverse
 
     filled = jnp.zeros((rows, nodes, rows, nodes))
-    _, inverses = jax.lax.scan(step, filled, (_moved(bands.before, 1), bands.own, bands.after, solid))
-    return Factors(bands.before, inverses, bands.after)
+    return jax.lax.scan(step, filled, (_moved(bands.before, 1), bands.own, bands.after))[1]
 
 
 def solve(factors: Factors, rhs: Float[Array, "slice row node *column"]) -> Float[Array, "slice row node *column"]:
@@ -126,28 +131,10 @@ def _dense(band: Float[Array, "row column 3 node"]) -> Float[Array, "row node co
     return sum(entries[:, :, d] * jnp.eye(nodes, k=d - 1)[:, None] for d in range(3))  # type: ignore
 
 
-def _inverse_of(block: Float[Array, "row node column node"], wet: int | None = None) -> Array:
-    """Of a block whose unknowns other than the first are those of a unit matrix beyond the first `wet` nodes."""
-    rows, nodes = block.shape[:2]
-    if wet is None:
-        return _inverse(block.reshape(rows * nodes, -1)).reshape(block.shape)
-    shapes = ((1, nodes), (rows - 1, wet))
-    starts = [0, nodes, nodes + (rows - 1) * wet]
-    part = lambda a, b: block[slice(1, None) if a else 0, : shapes[a][1], slice(1, None) if b else 0, : shapes[b][1]]
-    flat = lambda a, b: part(a, b).reshape(starts[a + 1] - starts[a], -1)
-    inverse = _inverse(jnp.block([[flat(a, b) for b in range(2)] for a in range(2)]))
-
-    def placed(a, b):
-        value = inverse[starts[a] : starts[a + 1], starts[b] : starts[b + 1]].reshape(*shapes[a], *shapes[b])
-        return jnp.pad(value, ((0, 0), (0, nodes - shapes[a][1]), (0, 0), (0, nodes - shapes[b][1])))
-
-    found = jnp.concatenate([jnp.concatenate([placed(a, b) for b in range(2)], axis=2) for a in range(2)])
-    dry = (jnp.arange(nodes) >= wet) & (jnp.arange(rows) > 0)[:, None]
-    return found + jnp.diag(dry.ravel().astype(float)).reshape(found.shape)
-
-
-def _inverse(matrix: Float[Array, "n n"]) -> Float[Array, "n n"]:
+def _inverse(block: Float[Array, "row node column node"]) -> Array:
     """By Gauss and Jordan, in place, without pivots."""
+    rows, nodes, *_ = block.shape
+    matrix = block.reshape(rows * nodes, -1)
     n = len(matrix)
     count = -(-n // _BLOCK)
     beyond = count * _BLOCK - n
@@ -173,7 +160,7 @@ def _inverse(matrix: Float[Array, "n n"]) -> Float[Array, "n n"]:
         matrix = jax.lax.dynamic_update_slice(matrix, row, (at, zero))
         return jax.lax.dynamic_update_slice(matrix, pivot, (at, at))
 
-    return jax.lax.fori_loop(0, count, eliminate, matrix)[:n, :n]
+    return jax.lax.fori_loop(0, count, eliminate, matrix)[:n, :n].reshape(block.shape)
 
 
 def solve_by_reduction(
