@@ -56,18 +56,27 @@ class Quads(NamedTuple):
         return near, far
 
 
+def at_quads(law: Callable, problem: Problem, *values: Unknowns):
+    """What a law of `Quads` says at each, see `pointwise.everywhere`; of unknowns, and of more arrays alike, which it
+    is given as it is their states."""
+    unknowns = values[0]
+    if unknowns.ndim == 3:
+        lane = jax.tree.map(lambda value: value[..., None], (problem, *values))
+        return jax.tree.map(lambda value: value[..., 0], at_quads(law, *lane))
+    quads = quads_of(problem, unknowns)
+    arguments = (in_elements(quads.problem, 2), *quads[1:], *map(_at_corners, values[1:]))
+    return everywhere(law, arguments, quads.states.shape[2:])
+
+
 def quads_of(problem: Problem, unknowns: Unknowns) -> Quads:
     """All of them."""
-    halves = (slice(None, -1), slice(1, None))
-    corners = jnp.stack([unknowns[:, i][:, :, j] for i in halves for j in halves], axis=1)
     edges = eqx.tree_at(lambda p: p.elements, problem, problem.elements.edges)
-    return Quads(edges, problem.elements.skew, corners)
+    return Quads(edges, problem.elements.skew, _at_corners(unknowns))
 
 
-def at_quads(law: Callable, problem: Problem, unknowns: Unknowns):
-    """What a law of `Quads` says at each, without derivatives; unknowns: with lanes."""
-    quads = quads_of(problem, unknowns)
-    return everywhere(law, quads._replace(problem=in_elements(quads.problem, 2)), quads.states.shape[2:])
+def _at_corners(values: Unknowns) -> Float[Array, "unknown corner slab cell *lane"]:
+    halves = (slice(None, -1), slice(1, None))
+    return jnp.stack([values[:, i][:, :, j] for i in halves for j in halves], axis=1)
 
 
 def _met(steps: Float[Array, "edge ..."]) -> Float[Array, "edge ..."]:
@@ -212,12 +221,35 @@ def balance(problem: Problem, unknowns: Unknowns) -> Unknowns:
 
 def ion_flow(problem: Problem, unknowns: Unknowns) -> list[Float[Array, "edge slab cell *lane"]]:
     """Flux of each ion through the faces that edges cross, along these, mM nm³/ns."""
-    return _edge_balances(quads_of(problem, unknowns))[1:-2]
+    return at_quads(_ion_flow, problem, unknowns)
+
+
+def _ion_flow(*given):
+    return _edge_balances(Quads(*given))[1:-2]
 
 
 def flux_along(problem: Problem, unknowns: Unknowns) -> Float[Array, "ion slab *lane"]:
     """Flux of each ion from slice to slice, mM nm³/ns."""
-    return jnp.stack([(flux[0] + flux[1]).sum(1) for flux in ion_flow(problem, unknowns)])
+    return _along(ion_flow(problem, unknowns))
+
+
+def flux_change_along(problem: Problem, unknowns: Unknowns, response: Unknowns) -> Float[Array, "ion slab *lane"]:
+    """Its derivative by the voltage (kT/e), which the unknowns answer by `response`."""
+    return _along(at_quads(_ion_flow_change, problem, unknowns, response))
+
+
+def _ion_flow_change(*given):
+    *quads, response = given
+    problem, skew, states = quads
+
+    def flow(voltage, states):
+        return _edge_balances(Quads(_at_voltage(problem, [voltage]), skew, states))[1:-2]
+
+    return jax.jvp(flow, (problem.voltage, states), (jnp.ones_like(problem.voltage), response))[1]
+
+
+def _along(flow):
+    return jnp.stack([(flux[0] + flux[1]).sum(1) for flux in flow])
 
 
 def held_values(problem: Problem) -> tuple[list, list]:

@@ -4,6 +4,7 @@ In a given potential the steady state of point ions is known (`settle`). So they
 Newton walks in phi alone: mu follows it, through regions without ions and between barriers too.
 """
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 
@@ -79,8 +80,12 @@ class Line(Scheme):
     def mean_flux(self, problem, unknowns):
         return assembly.mean_flux(problem, unknowns)
 
-    def highest_flux(self, problem, unknowns, share):
-        return assembly.highest_flux(problem, unknowns, share)
+    def flux_change(self, problem, interior, response, share):
+        def flux(voltage, interior):
+            at = eqx.tree_at(lambda p: p.voltage, problem, voltage)
+            return assembly.highest_flux(at, assembly.with_baths(at, interior), share)
+
+        return jax.jvp(flux, (problem.voltage, interior), (jnp.ones_like(problem.voltage), response))[1]
 
     def apart(self, share, coarse, fine):
         apart = jnp.abs(coarse.unknowns[0] - fine.unknowns[0, ::2])

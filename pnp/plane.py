@@ -21,6 +21,7 @@ from pnp.edges import (
     banded,
     eliminated,
     flux_along,
+    flux_change_along,
     gathered,
     ion_flow,
     linearize,
@@ -178,13 +179,12 @@ class AxialPlane(Scheme):
         near, far = problem.elements.faces
         along, share = flux_along(*fixed)[:, near:far], _shares(*fixed)
         mean = (along * share).sum(1)
-        one = self.highest_flux(problem, unknowns, share)
+        one = _highest(flux_along(problem, unknowns)[:, near:far], share)
         return MeanFlux(mean + (one - jax.lax.stop_gradient(one)), along - mean[:, None], share)
 
-    def highest_flux(self, problem, unknowns, share):
+    def flux_change(self, problem, interior, response, share):
         near, far = problem.elements.faces
-        along = flux_along(problem, unknowns)[:, near:far]
-        return jnp.stack([flux[at] for flux, at in zip(along, jnp.argmax(share, axis=1), strict=True)])
+        return _highest(flux_change_along(problem, interior, response)[:, near:far], share)
 
     def apart(self, share, coarse, fine):
         near, far = fine.problem.elements.faces
@@ -208,7 +208,12 @@ class AxialPlane(Scheme):
 
     def concentrations(self, problem, unknowns):
         amount, volume = _amounts(problem, unknowns)
-        return jnp.stack(amount, axis=-1) / jnp.where(volume > 0, volume, 1.0)[..., None]
+        return jnp.moveaxis(amount, 0, -1) / jnp.where(volume > 0, volume, 1.0)[..., None]
+
+
+def _highest(along: Float[Array, "ion slab"], share) -> Float[Array, " ion"]:
+    """Where each ion meets the greatest resistance."""
+    return jnp.stack([flux[at] for flux, at in zip(along, jnp.argmax(share, axis=1), strict=True)])
 
 
 def _by_node(flux) -> Float[Array, "slab node"]:
@@ -220,7 +225,7 @@ def _core_concentrations(problem: Problem, unknowns: Unknowns) -> Float[Array, "
     """Mean over the cross-section from the axis to the wall of the pore, mM."""
     core = slice(0, problem.elements.wall + 1)
     amounts, volume = _amounts(problem, unknowns)
-    return jnp.stack([amount[:, core].sum(1) for amount in amounts]) / volume[:, core].sum(1)
+    return amounts[:, :, core].sum(2) / volume[:, core].sum(1)
 
 
 def _weights(flux: Float[Array, " node"]) -> Float[Array, " node"]:
@@ -245,17 +250,29 @@ def flux_density(problem: Problem, unknowns: Unknowns, z, r) -> Float[Array, "2 
 
 def _shares(problem: Problem, unknowns: Unknowns) -> Float[Array, "ion slab"]:
     """The share each slab of the membrane has of the resistance to each ion, its edges in parallel."""
-    quads = quads_of(problem, unknowns)
-    heights, factors = map(jnp.stack, quads.problem.apply(resistance, *quads.ends))
     near, far = problem.elements.faces
-    conductance = -(heights + jnp.log(factors))[:, :2, near:far]
+    conductance = at_quads(_log_conductance, problem, unknowns)[:, :, near:far]
     return jax.nn.softmax(-jax.nn.logsumexp(conductance, axis=(1, 3)), axis=1)
 
 
+def _log_conductance(*given):
+    """Of the axial edges, [ion, edge]."""
+    quads = Quads(*given)
+    resistances = zip(*quads.problem.apply(resistance, *quads.ends), strict=True)
+    return jnp.stack([-(height + jnp.log(factor))[:2] for height, factor in resistances])
+
+
 def _amounts(problem: Problem, unknowns: Unknowns):
-    """How many ions of each kind a node has, mM nm³, and in what volume, nm³."""
-    volume, quads = problem.elements.edges.volume, quads_of(problem, unknowns)
+    """How many ions of each kind a node has, mM nm³, [ion, slice, node], and in what volume, nm³."""
+    amounts, volume = at_quads(_contents, problem, unknowns)
+    return gathered(amounts, 1), gathered(volume, 0)
+
+
+def _contents(*given):
+    """The same of corners, [corner, ion] and [corner]."""
+    quads = Quads(*given)
+    volume = quads.problem.elements.volume
     concentrations = quads.problem.apply(end_concentrations, *quads.ends)
-    both = lambda per_end: gathered(jnp.stack(of_corners(*per_end)), 0)
-    amounts = [both([c * v for c, v in zip(ends, volume, strict=True)]) for ends in zip(*concentrations, strict=True)]
-    return amounts, both(volume)
+    of_ion = lambda ends: jnp.stack(of_corners(*(c * v for c, v in zip(ends, volume, strict=True))))
+    amounts = [of_ion(ends) for ends in zip(*concentrations, strict=True)]
+    return jnp.stack(amounts, axis=1), jnp.stack(of_corners(*volume))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -23,11 +24,17 @@ def everywhere(function: Callable, arguments: Sequence[Any], place: tuple[int, .
 
     arguments: trees of arrays [*items, *place], any axis of a place 1 where all along it is the same. function: plain
     arithmetic, of arguments whose leaves are [*items] alone and of such arrays alike, and always the same object, so
-    that it is traced once. What comes back has no derivatives: if they are wanted, `function` has to give them.
+    that it is traced once.
 
-    On CPUs it is compiled if it can be translated (`pnp.translate`); elsewhere, and otherwise, it is called on arrays.
+    On CPUs it is compiled if it can be translated (`pnp.translate`); elsewhere, and otherwise, it is called on arrays,
+    and so it is for derivatives, which have to be turned round.
     """
-    chained = lambda arguments: jax.tree.map(partial(_as_chain, place=place), tuple(arguments))
+    return _applied(tuple(arguments), function=function, place=place)
+
+
+@eqx.filter_custom_jvp
+def _applied(arguments, *, function, place):
+    chained = lambda arguments: jax.tree.map(partial(_as_chain, place=place), arguments)
     traced, returned = traced_law(function, chained(arguments), [None] * len(arguments))
     results, structure = jax.tree.flatten(returned)
     sizes = [math.prod(result.shape) for result in results]
@@ -42,6 +49,11 @@ def everywhere(function: Callable, arguments: Sequence[Any], place: tuple[int, .
         return jax.tree.unflatten(structure, shaped)
 
     return by_platform({} if name is None else {"cpu": compiled}, function, *arguments)
+
+
+@_applied.def_jvp
+def _applied_jvp(primals, tangents, *, function, place):
+    return eqx.filter_jvp(lambda arguments: function(*arguments), primals, tangents)
 
 
 def _chain(place: tuple[int, ...]) -> tuple[int, int]:

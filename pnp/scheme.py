@@ -104,8 +104,9 @@ class Scheme(abc.ABC):
         """What passes through the pore."""
 
     @abc.abstractmethod
-    def highest_flux(self, problem: Problem, unknowns: Array, share) -> Float[Array, " ion"]:
-        """Flux of each ion where it meets the greatest resistance; `share`: as in `MeanFlux`."""
+    def flux_change(self, problem: Problem, interior: Array, response: Array, share) -> Float[Array, " ion"]:
+        """d flux of each ion / d voltage where it meets the greatest resistance, if the interior answers the voltage by
+        `response`; share: as in `MeanFlux`. Without derivatives."""
 
     @abc.abstractmethod
     def apart(self, share, coarse: Solved, fine: Solved) -> Float[Array, " ion"]:

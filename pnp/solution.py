@@ -269,9 +269,8 @@ def assessed(levels: Levels, voltage: Array, coarse: Iterate, fine: Iterate) -> 
     )
     if report.response is None:
         return state, None
-    slope = _current_slope(
-        jax.lax.stop_gradient((fine.steady, scheme.interior(unknowns), report.response)), charge, share
-    )
+    fixed = jax.lax.stop_gradient((problem, scheme.interior(unknowns), report.response, share))
+    slope = scheme.flux_change(*fixed) @ charge
     return state, valid(slope / unit)
 
 
@@ -293,19 +292,6 @@ def without_profiles(state: State) -> dict[str, Array]:
 def unevenness(deviation, charge) -> Float[Array, ""]:
     """Largest deviation of the ion currents along x, pA, from those of the fluxes of `mean_flux`."""
     return (jnp.abs(charge) @ jnp.abs(deviation)).max()
-
-
-def _current_slope(state: tuple[Steady, Array, Array], charge, share):
-    """dI/dV (pA per kT/e) where the unknowns between the baths answer the voltage by `response`."""
-    steady, interior, response = state
-    scheme = scheme_of(steady.elements)
-
-    def current(voltage, interior):
-        problem = steady._replace(voltage=voltage).whole()
-        return scheme.highest_flux(problem, scheme.with_baths(problem, interior), share) @ charge
-
-    _, slope = jax.jvp(current, (steady.voltage, interior), (jnp.ones_like(steady.voltage), response))
-    return slope
 
 
 def overall_status(fine, coarse, coarseness):
