@@ -223,7 +223,9 @@ class _Matrices:
                 for k in range(_ROWS):
                     row = self.load(self._row(pivots, str(k), size, j), self.wide)
                     for q in range(_SIDE):
-                        sums[q] = sums[q] - self.spread(self._row(columns, self._plus(i, q), rows, str(k)), self.wide) * row
+                        sums[q] = (
+                            sums[q] - self.spread(self._row(columns, self._plus(i, q), rows, str(k)), self.wide) * row
+                        )
                 for value, place in zip(sums, places, strict=True):
                     self.store(value, place)
         self.copy(self._row(matrix, at, size), pivots, code(f"mul i64 {size}, {rows}"))

@@ -5,7 +5,7 @@ makes a law of quadrilaterals, and added up at the nodes.
 """
 
 from collections.abc import Callable, Sequence
-from functools import cache, partial
+from functools import partial
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -120,34 +120,28 @@ def _imbalance(parts: Sequence) -> Float[Array, "corner unknown ..."]:
     return jnp.stack([jnp.stack(corner) for corner in zip(*rows, strict=True)])
 
 
-@cache
-def _linearized(count: int, respond: bool) -> Callable:
-    """The law of quadrilaterals that gives what flows out of their corners less what these hold, of the first `count`
-    unknowns, [corner, row]; its derivatives by those, [corner, corner, row, column]; and if asked for by the voltage.
-    """
+def _linearized(*given):
+    """What flows out of the corners of quadrilaterals less what these hold, [corner, row], and its derivatives by the
+    unknowns there, [corner, corner, row, column], and by the voltage."""
+    quads = Quads(*given)
+    near, far = quads.ends
+    parts = (near, far, [_met(b - a) for a, b in zip(near, far, strict=True)])
+    count = len(near)
+    # The excess is solved for once, not again in every derivative.
+    excess = quads.problem.apply(excess_solved, near, far)
 
-    def law(*given):
-        quads = Quads(*given)
-        near, far = quads.ends
-        meeting = [_met(b - a) for a, b in zip(near, far, strict=True)]
-        parts, voltage = (near, far, meeting), quads.problem.voltage
-        # The excess is solved for once, not again in every derivative.
-        excess = quads.problem.apply(excess_solved, near, far)
+    def balance(*moved):
+        *own, (voltage,) = (list(moved[i * count : (i + 1) * count]) for i in range(4))
+        at = quads._replace(problem=_at_voltage(quads.problem, voltage))
+        return _edge_balance(at, *own, excess)
 
-        def balance(*moved):
-            own = ([*moved[i * count : (i + 1) * count], *part[count:]] for i, part in enumerate(parts))
-            at = quads._replace(problem=_at_voltage(quads.problem, moved[3 * count :]))
-            *through, held_near, held_far = _edge_balance(at, *own, excess)
-            return [*through[:count], held_near, held_far]
+    values, rows = derivatives(balance, [*(one for part in parts for one in part), quads.problem.voltage])
+    rows = _filled(rows, jnp.zeros_like(values[0]))
+    return _imbalance(values), _couplings(rows, count), _imbalance([row[-1] for row in rows])
 
-        by = [part[u] for part in parts for u in range(count)] + [voltage] * respond
-        values, rows = derivatives(balance, by)
-        none = jnp.zeros_like(values[0])
-        filled = [[none if value is None else value + none for value in row] for row in rows]
-        pushed = _imbalance([row[-1] for row in filled]) if respond else None
-        return _imbalance(values), _couplings(filled, count), pushed
 
-    return law
+def _filled(rows: list[list], zero: Array) -> list[list]:
+    return [[zero if value is None else value + zero for value in row] for row in rows]
 
 
 def _couplings(rows: list[list], count: int) -> Float[Array, "corner corner row column ..."]:
@@ -156,7 +150,9 @@ def _couplings(rows: list[list], count: int) -> Float[Array, "corner corner row 
     columns = []
     for u in range(count):
         by_near, by_far, by_met = ([row[part * count + u] for row in rows] for part in range(3))
-        by_edge = [list(zip(*map(list, by), strict=True)) for by in (by_near, by_far, by_met)]  # [edge][row of the edge]
+        by_edge = [
+            list(zip(*map(list, by), strict=True)) for by in (by_near, by_far, by_met)
+        ]  # [edge][row of the edge]
         for corner in range(4):
             parts = []
             for e, edge in enumerate(EDGES):
@@ -175,9 +171,8 @@ def _meeting(edge: int):
     return EDGES[2:] if edge < 2 else EDGES[:2]
 
 
-def _at_voltage(problem: Problem, voltage: Sequence) -> Problem:
-    """The problem at the voltage given, if one is."""
-    return eqx.tree_at(lambda p: p.voltage, problem, voltage[0]) if voltage else problem
+def _at_voltage(problem: Problem, voltage) -> Problem:
+    return eqx.tree_at(lambda p: p.voltage, problem, voltage)
 
 
 # --- their sums at the nodes ---------------------------------------------------------------------
@@ -243,7 +238,7 @@ def _ion_flow_change(*given):
     problem, skew, states = quads
 
     def flow(voltage, states):
-        return _edge_balances(Quads(_at_voltage(problem, [voltage]), skew, states))[1:-2]
+        return _edge_balances(Quads(_at_voltage(problem, voltage), skew, states))[1:-2]
 
     return jax.jvp(flow, (problem.voltage, states), (jnp.ones_like(problem.voltage), response))[1]
 
@@ -278,50 +273,45 @@ def _leaving(beyond: Problem, states: list) -> list:
     return through
 
 
-@cache
-def _leaving_linearized(count: int, respond: bool) -> Callable:
-    """The same with derivatives, as `_linearized` has them: [row], [row, column], [row]."""
-
-    def law(beyond, unknowns):
-        states = list(unknowns)
-        leaving = lambda *moved: _leaving(_at_voltage(beyond, moved[count:]), [*moved[:count], *states[count:]])[:count]
-        values, rows = derivatives(leaving, states[:count] + [beyond.voltage] * respond)
-        none = jnp.zeros_like(values[0])
-        rows = [[none if value is None else value + none for value in row] for row in rows]
-        pushed = jnp.stack([row[-1] for row in rows]) if respond else None
-        return jnp.stack(values), jnp.stack([jnp.stack(row[:count]) for row in rows]), pushed
-
-    return law
+def _leaving_linearized(beyond: Problem, unknowns):
+    """The same with its derivatives, as `_linearized` has them: [row], [row, column], [row]."""
+    leaving = lambda *moved: _leaving(_at_voltage(beyond, moved[-1]), list(moved[:-1]))
+    values, rows = derivatives(leaving, [*unknowns, beyond.voltage])
+    rows = _filled(rows, jnp.zeros_like(values[0]))
+    stacked = lambda columns: jnp.stack([jnp.stack(row[columns]) for row in rows])
+    return jnp.stack(values), stacked(slice(0, -1)), stacked(slice(-1, None))[:, 0]
 
 
 def linearize(problem: Problem, unknowns: Unknowns, count: int | None = None, respond: bool = False) -> System:
     """The equations of the first `count` unknowns of every node and their derivatives by those, and by the voltage."""
-    count = count or len(unknowns)
-    values, couplings, pushed = at_quads(_linearized(count, respond), problem, unknowns)
-    beyond = in_elements(_beyond(problem), 2)
-    outside, local, pushed_outside = everywhere(
-        _leaving_linearized(count, respond), (beyond, unknowns), unknowns.shape[1:]
-    )
+    rows = slice(0, count or len(unknowns))
+    # One law for all counts: it takes longer to compile than to run for what is not asked.
+    values, couplings, pushed = at_quads(_linearized, problem, unknowns)
+    beyond = (in_elements(_beyond(problem), 2), unknowns)
+    outside, local, pushed_outside = everywhere(_leaving_linearized, beyond, unknowns.shape[1:])
     held, at = (
-        jnp.stack([jnp.broadcast_to(value, unknowns[0].shape) for value in given[:count]])
+        jnp.stack([jnp.broadcast_to(value, unknowns[0].shape) for value in given[rows]])
         for given in held_values(problem)
     )
-    before, own, after = banded(couplings, 2)
-    own = own.at[1].add(local)
-    scale = 1 / jnp.where(held, 1.0, jnp.stack([own[1, u, u] for u in range(count)]))
-    unit = jnp.zeros((3, 1, 1)).at[1].set(1.0) * jnp.eye(count)
+    before, own, after = banded(couplings[:, :, rows, rows], 2)
+    own = own.at[1].add(local[rows, rows])
+    every = range(len(held))
+    scale = 1 / jnp.where(held, 1.0, jnp.stack([own[1, u, u] for u in every]))
+    unit = jnp.zeros((3, 1, 1)).at[1].set(1.0) * jnp.eye(len(held))
 
     def band(values, at_held):
-        rows = jnp.where(held[:, None], at_held, values * scale[:, None])
-        return jnp.transpose(rows, (3, 1, 2, 0, 4, 5))
+        filled = jnp.where(held[:, None], at_held, values * scale[:, None])
+        return jnp.transpose(filled, (3, 1, 2, 0, 4, 5))
 
     bands = slices.Bands(band(before, 0.0), band(own, unit[..., None, None, None]), band(after, 0.0))
-    imbalance = jnp.where(held, unknowns[:count] - at, (gathered(values, 1) + outside) * scale)
-    if respond:
-        _, moved = jax.jvp(lambda v: held_values(_at_voltage(problem, [v]))[1], (problem.voltage,), (jnp.ones_like(problem.voltage),))
-        moved = jnp.stack([jnp.broadcast_to(value, unknowns[0].shape) for value in moved[:count]])
-        pushed = jnp.where(held, -moved, (gathered(pushed, 1) + pushed_outside) * scale)
-    return System(bands, scale, imbalance, pushed)
+    imbalance = jnp.where(held, unknowns[rows] - at, (gathered(values[:, rows], 1) + outside[rows]) * scale)
+    if not respond:
+        return System(bands, scale, imbalance, None)
+    voltage = problem.voltage
+    _, moved = jax.jvp(lambda v: held_values(_at_voltage(problem, v))[1][rows], (voltage,), (jnp.ones_like(voltage),))
+    moved = jnp.stack([jnp.broadcast_to(value, unknowns[0].shape) for value in moved])
+    through = (gathered(pushed[:, rows], 1) + pushed_outside[rows]) * scale
+    return System(bands, scale, imbalance, jnp.where(held, -moved, through))
 
 
 def eliminated(plane: Plane, bands: slices.Bands, rhs, transposed: bool = False):

@@ -188,7 +188,10 @@ class Block:
 
     def result(self, which: int, rows: int, element: str, arm: int) -> list[str]:
         """The places of a result at an element, [row]."""
-        here, size = self.at(element, arm), self.code(f"mul i64 %elements, {self.code(f'mul i64 %lanes, {self._arms}')}")
+        here, size = (
+            self.at(element, arm),
+            self.code(f"mul i64 %elements, {self.code(f'mul i64 %lanes, {self._arms}')}"),
+        )
         ats = [self.code(f"add i64 {self.code(f'mul i64 {size}, {r}')}, {here}") for r in range(rows)]
         return [self.code.offset(self.results[which], at, "double") for at in ats]
 

@@ -88,15 +88,23 @@ class Levels(eqx.Module):
 def make_levels(channel: Channel, nodes: int, resolution: float | None = None) -> Levels:
     """Both meshes of a channel, the finer of `nodes` elements; or `resolution` times the cells of a plane."""
     line = _line_levels(channel, nodes)
-    return line if resolution is None else _plane_levels(channel, line, resolution)
+    if resolution is None:
+        return line
+    traced = any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(channel))
+    return (_plane_levels if traced else _plane_levels_quickly)(channel, line, resolution)
 
 
-@eqx.filter_jit
-def _plane_levels(channel: Channel, line: Levels, resolution: float) -> Levels:
+def _made_plane(channel: Channel, line: Levels, resolution: float) -> Levels:
     grid = make_grid(channel, resolution)
     coarse, fine = (_plane_level(channel, line, each) for each in (grid.coarse, grid))
     axis = axis_positions(channel, grid.coarse)
     return dataclasses.replace(line, x=grid.z, coarse=coarse, fine=fine, r=grid.r, line=line, axis=axis)
+
+
+_plane_levels = eqx.filter_jit(_made_plane)
+_plane_levels_quickly = eqx.filter_jit(_made_plane, compiler_options={"xla_backend_optimization_level": 0})
+"""It runs in a thousandth of the time that it takes to compile, and once, where the solution runs for long. (As part of
+a larger program it cannot have options of its own.)"""
 
 
 def _plane_level(channel: Channel, line: Levels, grid: Grid) -> Level:

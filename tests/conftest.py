@@ -24,7 +24,7 @@ def hold_mesh(monkeypatch, mesh, grid=None):
     monkeypatch.setattr(levels, "make_mesh", lambda channel, nodes: mesh)
     monkeypatch.setattr(levels, "make_grid", lambda channel, resolution: grid)
     # Not the compiled ones, which would keep the mesh beyond the test.
-    for made in ("_line_levels", "_plane_levels"):
+    for made in ("_line_levels", "_plane_levels", "_plane_levels_quickly"):
         monkeypatch.setattr(levels, made, getattr(levels, made).__wrapped__)
 
 
