@@ -328,7 +328,7 @@ def _curve_picture(curve: "IVCurve | Sweep"):
         return plot.plot_sweep(curve).figure
     line = None
     if curve.dimension == 2:  # one by one, by the program that solved the line for each of them already
-        line = _joined([(steady.iv_curve(curve.channel, [v], nodes=curve.mesh[0]), 1) for v in curve.voltage.tolist()])
+        line = _joined([(steady.iv_curve(curve.channel, v, nodes=curve.mesh[0]), 1) for v in curve.voltage[:, None]])
     return plot.plot_iv(curve, line=line).figure
 
 

@@ -179,8 +179,8 @@ def _at_voltage(problem: Problem, voltage) -> Problem:
 
 
 def gathered(corners: Float[Array, "corner ..."], some: int) -> Float[Array, "..."]:
-    """What quadrilaterals say of their corners, [corner, *some, slab, cell, *lane], added up at the nodes, [*some, slice,
-    node, *lane]. some: how many axes these are."""
+    """What quadrilaterals say of their corners, [corner, *some, slab, cell, *lane], added up at the nodes, [*some,
+    slice, node, *lane]. some: how many axes these are."""
     return sum(
         jnp.pad(corners[2 * i + j], (*[(0, 0)] * some, (i, 1 - i), (j, 1 - j), *[(0, 0)] * (corners.ndim - some - 3)))
         for i in range(2)
@@ -189,8 +189,8 @@ def gathered(corners: Float[Array, "corner ..."], some: int) -> Float[Array, "..
 
 
 def banded(couplings: Float[Array, "corner corner ..."], some: int) -> list[Array]:
-    """What couples nodes to those of the slice before, of their own and of the one after, [3, *some, slice, node, *lane]
-    by the shift of the node. couplings: [row's, column's corner, *some, slab, cell, *lane], see `gathered`."""
+    """What couples nodes to those of the slice before, of their own and of the one after, [3, *some, slice, node,
+    *lane] by the shift of the node. couplings: [row's, column's corner, *some, slab, cell, *lane], see `gathered`."""
     bands: list = []
     rest = [(0, 0)] * (couplings.ndim - some - 4)
     for offset in (-1, 0, 1):

@@ -102,7 +102,7 @@ def _made_plane(channel: Channel, line: Levels, resolution: float) -> Levels:
 
 
 _plane_levels = eqx.filter_jit(_made_plane)
-_plane_levels_quickly = eqx.filter_jit(_made_plane, compiler_options={"xla_backend_optimization_level": 0})
+_plane_levels_quickly = eqx.filter_jit(_made_plane, compiler_options={"xla_backend_optimization_level": 0})  # type: ignore
 """It runs in a thousandth of the time that it takes to compile, and once, where the solution runs for long. (As part of
 a larger program it cannot have options of its own.)"""
 

@@ -26,7 +26,6 @@ from pnp.edges import (
     ion_flow,
     linearize,
     of_corners,
-    quads_of,
     with_held,
 )
 from pnp.lanes import lanes_of, over_lanes

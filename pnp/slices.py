@@ -10,7 +10,6 @@ threads and the program's own get in each other's way. In the membrane the inver
 ion reaches, which are those of a unit matrix.
 """
 
-from functools import partial
 from typing import NamedTuple
 
 import jax
