@@ -61,15 +61,21 @@ def test_jacobian_is_the_derivative_of_the_balance(more):
     unknowns = levels.coarse.start.direct.at[1:].add(-problem.node_reference)
     unknowns = unknowns + 0.1 * jnp.asarray(np.random.default_rng(0).normal(size=unknowns.shape))
     lane = jax.tree.map(lambda leaf: leaf[..., None], (problem, unknowns))
-    system = edges.linearize(*lane, respond=True)
     direction = jnp.asarray(np.random.default_rng(1).normal(size=unknowns.shape))
-    exact, change = jax.jvp(lambda u: edges.balance(problem, u), (unknowns,), (direction,))
+
+    @eqx.filter_jit
+    def both_ways(lane, problem, unknowns):
+        system = edges.linearize(*lane, respond=True)
+        exact, change = jax.jvp(lambda u: edges.balance(problem, u), (unknowns,), (direction,))
+        at_voltage = lambda v: edges.balance(eqx.tree_at(lambda p: p.voltage, problem, v), unknowns)
+        _, pushed = jax.jvp(at_voltage, (problem.voltage,), (jnp.ones(()),))
+        rhs = (change * system.scale[..., 0])[..., None]
+        return system, exact, pushed, edges.eliminated(problem.elements, system.bands, rhs)
+
+    system, exact, pushed, found = both_ways(lane, problem, unknowns)
     np.testing.assert_allclose(system.balance[..., 0], exact * system.scale[..., 0], rtol=1e-9, atol=1e-12)
-    at_voltage = lambda v: edges.balance(eqx.tree_at(lambda p: p.voltage, problem, v), unknowns)
-    _, pushed = jax.jvp(at_voltage, (problem.voltage,), (jnp.ones(()),))
     np.testing.assert_allclose(system.pushed[..., 0], pushed * system.scale[..., 0], rtol=1e-7, atol=1e-10)
-    rhs = (change * system.scale[..., 0])[..., None]
-    np.testing.assert_allclose(edges.eliminated(problem.elements, system.bands, rhs)[..., 0], direction, atol=1e-6)
+    np.testing.assert_allclose(found[..., 0], direction, atol=1e-6)
 
 
 def test_settled_ions_balance_where_edges_are_at_right_angles():
@@ -77,8 +83,9 @@ def test_settled_ions_balance_where_edges_are_at_right_angles():
     flat = eqx.tree_at(lambda p: p.elements.skew, problem, jnp.zeros_like(problem.elements.skew))
     unknowns = levels.coarse.start.direct.at[1:].add(-problem.node_reference)
     lane = jax.tree.map(lambda leaf: leaf[..., None], (flat, unknowns))
-    settled = plane.settled(*lane)
-    before, after = (edges.linearize(lane[0], u).balance[1:] for u in (lane[1], settled))
+    settled = eqx.filter_jit(plane.settled)(*lane)
+    balance = eqx.filter_jit(lambda problem, unknowns: edges.linearize(problem, unknowns).balance[1:])
+    before, after = (balance(lane[0], u) for u in (lane[1], settled))
     assert float(jnp.abs(after).max()) < 1e-9 * float(jnp.abs(before).max())
 
 
@@ -88,8 +95,7 @@ def test_volumes_and_charges_are_those_of_the_pore(radii):
     channel = pore(radii, sigma, length, membrane=Membrane(2.0, (0.01, -0.03)))
     ring = Ring(amount, 5.0, 0.8, depth=0.5)
     channel = eqx.tree_at(lambda c: c.pore.charge, channel, (*channel.pore.charge, ring, Ring(2.0, 5.0, 0.8)))
-    grid = make_grid(channel, 1.0)
-    made = make_plane(channel, grid)
+    grid, made = eqx.filter_jit(lambda c: ((grid := make_grid(c, 1.0)), make_plane(c, grid)))(channel)
     near, far = grid.faces
     wall = np.asarray(channel.wall_radius(grid.z))[near : far + 1]
     h, a, b = np.diff(grid.z[near : far + 1]), wall[:-1], wall[1:]
