@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 
 from pnp import slices
 from pnp.assembly import Problem, derivatives, in_elements
-from pnp.laws import element_balance, excess_solved
+from pnp.laws import Ends, element_balance, excess_solved
 from pnp.linear import by_platform
 from pnp.pointwise import everywhere
 from pnp.quads import EDGES, Plane
@@ -47,6 +47,8 @@ class Quads(NamedTuple):
     """Of the edges: [*items, edge, …]."""
     skew: Float[Array, "edge ..."]
     states: Float[Array, "unknown corner ..."]
+    excess: Ends
+    """Solved at these states, see `laws.excess_solved`: once, not again in every derivative."""
 
     @property
     def ends(self) -> tuple[list, list]:
@@ -54,6 +56,10 @@ class Quads(NamedTuple):
         corners = [list(of) for of in self.states]
         near, far = ([jnp.stack([at[edge[end]] for edge in EDGES]) for at in corners] for end in range(2))
         return near, far
+
+    def apply(self, law: Callable):
+        """A law of `pnp.laws` along the edges."""
+        return self.problem.apply(law, *self.ends, self.excess)
 
 
 def at_quads(law: Callable, problem: Problem, *values: Unknowns):
@@ -63,15 +69,22 @@ def at_quads(law: Callable, problem: Problem, *values: Unknowns):
     if unknowns.ndim == 3:
         lane = jax.tree.map(lambda value: value[..., None], (problem, *values))
         return jax.tree.map(lambda value: value[..., 0], at_quads(law, *lane))
-    quads = quads_of(problem, unknowns)
-    arguments = (in_elements(quads.problem, 2), *quads[1:], *map(_at_corners, values[1:]))
-    return everywhere(law, arguments, quads.states.shape[2:])
+    quads = _quads(in_elements(_of_edges(problem), 2), problem.elements.skew, unknowns)
+    return everywhere(law, (*quads, *map(_at_corners, values[1:])), quads.states.shape[2:])
 
 
 def quads_of(problem: Problem, unknowns: Unknowns) -> Quads:
     """All of them."""
-    edges = eqx.tree_at(lambda p: p.elements, problem, problem.elements.edges)
-    return Quads(edges, problem.elements.skew, _at_corners(unknowns))
+    return _quads(_of_edges(problem), problem.elements.skew, unknowns)
+
+
+def _of_edges(problem: Problem) -> Problem:
+    return eqx.tree_at(lambda p: p.elements, problem, problem.elements.edges)
+
+
+def _quads(edges: Problem, skew, unknowns: Unknowns) -> Quads:
+    quads = Quads(edges, skew, _at_corners(unknowns), (edges.excess, edges.excess))
+    return quads._replace(excess=edges.apply(excess_solved, *quads.ends))
 
 
 def _at_corners(values: Unknowns) -> Float[Array, "unknown corner slab cell *lane"]:
@@ -85,14 +98,14 @@ def _met(steps: Float[Array, "edge ..."]) -> Float[Array, "edge ..."]:
     return jnp.stack([(across + beyond) / 2] * 2 + [(along + further) / 2] * 2)
 
 
-def _edge_balance(quads: Quads, near: list, far: list, meeting: list, excess=None) -> list:
+def _edge_balance(quads: Quads, near: list, far: list, meeting: list) -> list:
     """What passes through the faces that edges cross, and what their ends hold: [through of each unknown, charge at the
     near and at the far ends] of [edge, …]. meeting: differences of the unknowns along the edges that they meet."""
     problem = quads.problem
     joint = [_met(b - a) for a, b in zip(*problem.reference, strict=True)]
     across = [meeting[0], *(m + j for m, j in zip(meeting[1:], joint, strict=True))]
     through, (held_near,), (held_far,) = problem.apply(
-        element_balance, near, far, excess, skew=quads.skew, across=across
+        element_balance, near, far, quads.excess, skew=quads.skew, across=across
     )
     return [*through, held_near, held_far]
 
@@ -127,13 +140,11 @@ def _linearized(*given):
     near, far = quads.ends
     parts = (near, far, [_met(b - a) for a, b in zip(near, far, strict=True)])
     count = len(near)
-    # The excess is solved for once, not again in every derivative.
-    excess = quads.problem.apply(excess_solved, near, far)
 
     def balance(*moved):
         *own, (voltage,) = (list(moved[i * count : (i + 1) * count]) for i in range(4))
         at = quads._replace(problem=_at_voltage(quads.problem, voltage))
-        return _edge_balance(at, *own, excess)
+        return _edge_balance(at, *own)
 
     values, rows = derivatives(balance, [*(one for part in parts for one in part), quads.problem.voltage])
     rows = _filled(rows, jnp.zeros_like(values[0]))
@@ -234,13 +245,14 @@ def flux_change_along(problem: Problem, unknowns: Unknowns, response: Unknowns) 
 
 
 def _ion_flow_change(*given):
-    *quads, response = given
-    problem, skew, states = quads
+    *of, response = given
+    quads = Quads(*of)
 
     def flow(voltage, states):
-        return _edge_balances(Quads(_at_voltage(problem, voltage), skew, states))[1:-2]
+        return _edge_balances(quads._replace(problem=_at_voltage(quads.problem, voltage), states=states))[1:-2]
 
-    return jax.jvp(flow, (problem.voltage, states), (jnp.ones_like(problem.voltage), response))[1]
+    voltage = quads.problem.voltage
+    return jax.jvp(flow, (voltage, quads.states), (jnp.ones_like(voltage), response))[1]
 
 
 def _along(flow):
@@ -265,17 +277,21 @@ def _beyond(problem: Problem) -> Problem:
     return eqx.tree_at(lambda p: p.elements, problem, problem.elements.beyond)
 
 
-def _leaving(beyond: Problem, states: list) -> list:
-    """What flows from nodes to the bath beyond them."""
+def _at_bath(beyond: Problem) -> list:
+    """The unknowns in the bath beyond a node."""
     voltage = jnp.where(beyond.elements.inside, beyond.voltage, 0.0)
-    bath = [voltage, *[jnp.zeros_like(voltage)] * len(beyond.valence)]
-    through, *_ = beyond.apply(element_balance, states, bath)
+    return [voltage, *[jnp.zeros_like(voltage)] * len(beyond.valence)]
+
+
+def _leaving(beyond: Problem, states: list, excess: Ends | None = None) -> list:
+    """What flows from nodes to the bath beyond them."""
+    through, *_ = beyond.apply(element_balance, states, _at_bath(beyond), excess)
     return through
 
 
-def _leaving_linearized(beyond: Problem, unknowns):
+def _leaving_linearized(beyond: Problem, unknowns, excess: Ends):
     """The same with its derivatives, as `_linearized` has them: [row], [row, column], [row]."""
-    leaving = lambda *moved: _leaving(_at_voltage(beyond, moved[-1]), list(moved[:-1]))
+    leaving = lambda *moved: _leaving(_at_voltage(beyond, moved[-1]), list(moved[:-1]), excess)
     values, rows = derivatives(leaving, [*unknowns, beyond.voltage])
     rows = _filled(rows, jnp.zeros_like(values[0]))
     stacked = lambda columns: jnp.stack([jnp.stack(row[columns]) for row in rows])
@@ -287,8 +303,10 @@ def linearize(problem: Problem, unknowns: Unknowns, count: int | None = None, re
     rows = slice(0, count or len(unknowns))
     # One law for all counts: it takes longer to compile than to run for what is not asked.
     values, couplings, pushed = at_quads(_linearized, problem, unknowns)
-    beyond = (in_elements(_beyond(problem), 2), unknowns)
-    outside, local, pushed_outside = everywhere(_leaving_linearized, beyond, unknowns.shape[1:])
+    beyond = in_elements(_beyond(problem), 2)
+    excess = beyond.apply(excess_solved, list(unknowns), _at_bath(beyond))
+    leaving = everywhere(_leaving_linearized, (beyond, unknowns, excess), unknowns.shape[1:])
+    outside, local, pushed_outside = leaving
     held, at = (
         jnp.stack([jnp.broadcast_to(value, unknowns[0].shape) for value in given[rows]])
         for given in held_values(problem)

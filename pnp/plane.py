@@ -77,7 +77,7 @@ def _exchange(*given):
     """What quadrilaterals let leave their corners of each ion, [corner, ion], and come from one corner to another,
     [corner, corner, ion], per concentration there."""
     quads = Quads(*given)
-    near, far = quads.problem.apply(one_way_fluxes, *quads.ends)
+    near, far = quads.apply(one_way_fluxes)
     leaving = [of_corners(*sent) for sent in zip(near, far, strict=True)]
     none = jnp.zeros_like(leaving[0][0])
     coming = [[[none] * len(near) for _ in range(4)] for _ in range(4)]
@@ -257,7 +257,7 @@ def _shares(problem: Problem, unknowns: Unknowns) -> Float[Array, "ion slab"]:
 def _log_conductance(*given):
     """Of the axial edges, [ion, edge]."""
     quads = Quads(*given)
-    resistances = zip(*quads.problem.apply(resistance, *quads.ends), strict=True)
+    resistances = zip(*quads.apply(resistance), strict=True)
     return jnp.stack([-(height + jnp.log(factor))[:2] for height, factor in resistances])
 
 
@@ -271,7 +271,7 @@ def _contents(*given):
     """The same of corners, [corner, ion] and [corner]."""
     quads = Quads(*given)
     volume = quads.problem.elements.volume
-    concentrations = quads.problem.apply(end_concentrations, *quads.ends)
+    concentrations = quads.apply(end_concentrations)
     of_ion = lambda ends: jnp.stack(of_corners(*(c * v for c, v in zip(ends, volume, strict=True))))
     amounts = [of_ion(ends) for ends in zip(*concentrations, strict=True)]
     return jnp.stack(amounts, axis=1), jnp.stack(of_corners(*volume))
