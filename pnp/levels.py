@@ -87,11 +87,14 @@ class Levels(eqx.Module):
 
 def make_levels(channel: Channel, nodes: int, resolution: float | None = None) -> Levels:
     """Both meshes of a channel, the finer of `nodes` elements; or `resolution` times the cells of a plane."""
-    line = _line_levels(channel, nodes)
     if resolution is None:
-        return line
-    traced = any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(channel))
-    return (_plane_levels if traced else _plane_levels_quickly)(channel, line, resolution)
+        return _line_levels(channel, nodes)
+    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(channel)):
+        return _plane_levels(channel, _line_levels(channel, nodes), resolution)
+    with (
+        jax.ensure_compile_time_eval()
+    ):  # not as part of a larger program, in which it could have no options of its own
+        return _plane_levels_quickly(channel, _line_levels(channel, nodes), resolution)
 
 
 def _made_plane(channel: Channel, line: Levels, resolution: float) -> Levels:
@@ -103,8 +106,7 @@ def _made_plane(channel: Channel, line: Levels, resolution: float) -> Levels:
 
 _plane_levels = eqx.filter_jit(_made_plane)
 _plane_levels_quickly = eqx.filter_jit(_made_plane, compiler_options={"xla_backend_optimization_level": 0})  # type: ignore
-"""It runs in a thousandth of the time that it takes to compile, and once, where the solution runs for long. (As part of
-a larger program it cannot have options of its own.)"""
+"""It runs in a thousandth of the time that it takes to compile, and once, where the solution runs for long."""
 
 
 def _plane_level(channel: Channel, line: Levels, grid: Grid) -> Level:

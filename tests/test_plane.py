@@ -180,6 +180,14 @@ def test_ions_beyond_points_change_the_current_as_in_one_dimension(excess):
 
 
 @pytest.mark.slow
+def test_second_derivative_and_several_voltages_of_a_channel_that_is_known():
+    of = lambda v: pnp.solve(CONE, v, dimension=2, resolution=COARSE).current
+    at, h = jnp.array([100.0 - 0.1, 100.0 + 0.1]), 0.2
+    first = jax.jit(jax.vmap(jax.grad(of)))(at)
+    assert float(jax.jit(jax.grad(jax.grad(of)))(100.0)) == pytest.approx(float(first[1] - first[0]) / h, rel=1e-5)
+
+
+@pytest.mark.slow
 def test_one_solution_from_a_start_far_away():
     levels = make_levels(CONE, 400, COARSE)
     walk = eqx.tree_at(lambda s: s.direct, Settings(), np.asarray(0.0))
