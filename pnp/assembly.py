@@ -73,7 +73,7 @@ class Problem(eqx.Module):
         """A law of `pnp.laws` for all elements at once, given the states at their ends."""
         charging = lambda elements: (elements.charge, elements.excess)
         elements = eqx.tree_at(charging, self.elements, replace_fn=lambda value: value * self.charged)
-        return law(left, right, self.reference, elements, self.valence, excess or (self.excess,) * 4, **more)
+        return law(left, right, self.reference, elements, self.valence, excess or (self.excess, self.excess), **more)
 
 
 def elements_in_arms(elements: Element) -> Element:

@@ -210,6 +210,7 @@ def _axes_through_origin(ax):
     for axis in (ax.xaxis, ax.yaxis):
         # The origin's two labels would sit on the crossing of the axes.
         axis.set_major_formatter(lambda value, _: "" if value == 0 else f"{value:g}".replace("-", "−"))
+        axis.set_zorder(4.5)  # a small current runs through the labels, which have to be legible above it
         for label in axis.get_ticklabels():
             label.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.6})
     ax.annotate(
