@@ -87,14 +87,12 @@ class Levels(eqx.Module):
 
 def make_levels(channel: Channel, nodes: int, resolution: float | None = None) -> Levels:
     """Both meshes of a channel, the finer of `nodes` elements; or `resolution` times the cells of a plane."""
+    line = _line_levels(channel, nodes)
     if resolution is None:
-        return _line_levels(channel, nodes)
-    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(channel)):
-        return _plane_levels(channel, _line_levels(channel, nodes), resolution)
-    with (
-        jax.ensure_compile_time_eval()
-    ):  # not as part of a larger program, in which it could have no options of its own
-        return _plane_levels_quickly(channel, _line_levels(channel, nodes), resolution)
+        return line
+    # As part of a larger program, where even those of a known channel are traced, it could have no options of its own.
+    traced = any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((channel, line)))
+    return (_plane_levels if traced else _plane_levels_quickly)(channel, line, resolution)
 
 
 def _made_plane(channel: Channel, line: Levels, resolution: float) -> Levels:
