@@ -73,11 +73,6 @@ def at_quads(law: Callable, problem: Problem, *values: Unknowns):
     return everywhere(law, (*quads, *map(_at_corners, values[1:])), quads.states.shape[2:])
 
 
-def quads_of(problem: Problem, unknowns: Unknowns) -> Quads:
-    """All of them."""
-    return _quads(_of_edges(problem), problem.elements.skew, unknowns)
-
-
 def _of_edges(problem: Problem) -> Problem:
     return eqx.tree_at(lambda p: p.elements, problem, problem.elements.edges)
 
@@ -152,6 +147,7 @@ def _linearized(*given):
 
 
 def _filled(rows: list[list], zero: Array) -> list[list]:
+    """With zeros for what is None."""
     return [[zero if value is None else value + zero for value in row] for row in rows]
 
 
@@ -161,9 +157,8 @@ def _couplings(rows: list[list], count: int) -> Float[Array, "corner corner row 
     columns = []
     for u in range(count):
         by_near, by_far, by_met = ([row[part * count + u] for row in rows] for part in range(3))
-        by_edge = [
-            list(zip(*map(list, by), strict=True)) for by in (by_near, by_far, by_met)
-        ]  # [edge][row of the edge]
+        # [edge][row of the edge]
+        by_edge = [list(zip(*map(list, by), strict=True)) for by in (by_near, by_far, by_met)]
         for corner in range(4):
             parts = []
             for e, edge in enumerate(EDGES):
@@ -219,7 +214,8 @@ def banded(couplings: Float[Array, "corner corner ..."], some: int) -> list[Arra
 def balance(problem: Problem, unknowns: Unknowns) -> Unknowns:
     """Imbalance of charge and of each ion at every node: what flows out of it less what it holds; of held nodes, how
     far they are from what they are held at."""
-    values = gathered(_imbalance(_edge_balances(quads_of(problem, unknowns))), 1)
+    quads = _quads(_of_edges(problem), problem.elements.skew, unknowns)
+    values = gathered(_imbalance(_edge_balances(quads)), 1)
     values = values + jnp.stack(_leaving(_beyond(problem), list(unknowns)))
     rows = zip(*held_values(problem), unknowns, values, strict=True)
     return jnp.stack([jnp.where(held, own - at, value) for held, at, own, value in rows])

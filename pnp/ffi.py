@@ -188,18 +188,15 @@ class Block:
 
     def result(self, which: int, rows: int, element: str, arm: int) -> list[str]:
         """The places of a result at an element, [row]."""
-        here, size = (
-            self.at(element, arm),
-            self.code(f"mul i64 %elements, {self.code(f'mul i64 %lanes, {self._arms}')}"),
-        )
+        here, row = self.at(element, arm), self.code(f"mul i64 %lanes, {self._arms}")
+        size = self.code(f"mul i64 %elements, {row}")
         ats = [self.code(f"add i64 {self.code(f'mul i64 {size}, {r}')}, {here}") for r in range(rows)]
         return [self.code.offset(self.results[which], at, "double") for at in ats]
 
     def kept(self, number: int, element: str, arm: int) -> list[str]:
         """Places to keep a number of things in for each element and arm, while this block of lanes is worked on."""
-        base = self.code.offset(
-            self.scratch, self.code(f"mul i64 {self._row(element, arm)}, {number * self.width}"), "double"
-        )
+        at = self.code(f"mul i64 {self._row(element, arm)}, {number * self.width}")
+        base = self.code.offset(self.scratch, at, "double")
         return [self.code.offset(base, i * self.width, "double") for i in range(number)]
 
     def room(self, number: int) -> list[str]:

@@ -5,9 +5,9 @@ after, each at most one node away. Eliminating slice after slice (block Thomas) 
 between slices stay sparse. The inverses of the filled blocks are the factors, from which any number of systems are
 solved, with the matrix or its transpose.
 
-The blocks are inverted without pivots, as everywhere here (see `linear`), by a loop of small matrix products: LAPACK's
-threads and the program's own get in each other's way. In the membrane the inverse leaves out the rows of nodes that no
-ion reaches, which are those of a unit matrix.
+The blocks are inverted without pivots, as everywhere here (see `linear`): on CPUs by a compiled loop (`dense`), which
+in the membrane leaves out the rows of nodes that no ion reaches, those of a unit matrix; where nothing can be compiled
+by small matrix products.
 """
 
 from typing import NamedTuple
@@ -51,7 +51,7 @@ def factor(bands: Bands, wall: int, faces: tuple[int, int]) -> Factors:
 
 
 def _inverses(bands: Bands) -> Float[Array, "slice row node column node"]:
-    """By arrays, and of whole blocks."""
+    """As `dense.factors`, by arrays and of whole blocks."""
     _, rows, _, _, nodes = bands.own.shape
 
     def step(filled, given):
