@@ -59,12 +59,13 @@ _HOME = {
     "sweep": "hysteresis",
     "trace": "branch",
 }
-_MODULES = ("channel", "excess", "field_plot", "hole", "plot", "theory", "units")
+_MODULES = ("channel", "excess", "field_plot", "fit", "hole", "plot", "theory", "units")
 
 if TYPE_CHECKING:  # what the names below are, for editors and type checkers
     from pnp import channel as channel
     from pnp import excess as excess
     from pnp import field_plot as field_plot
+    from pnp import fit as fit
     from pnp import hole as hole
     from pnp import plot as plot
     from pnp import theory as theory
@@ -109,6 +110,7 @@ __all__ = [
     "conductance",
     "excess",
     "field_plot",
+    "fit",
     "hole",
     "iv_curve",
     "load",

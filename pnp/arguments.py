@@ -1,11 +1,16 @@
 """What the commands take: their options, read and refused with a message before any work is done."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pnp.terminal import stderr
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from matplotlib.figure import Figure
 
 BAD_INPUT, NOT_CONVERGED, INTERRUPTED = 2, 3, 130
 """Exit codes."""
@@ -137,6 +142,17 @@ def check_suffix(path: Path | None, known: tuple[str, ...], option: str) -> None
         fail(f"{option}: {path} must end in {' or '.join(known)}")
     if not path.parent.is_dir():
         fail(f"{option}: the folder {path.parent} does not exist")
+
+
+def save_picture(path: Path, draw: "Callable[[], Figure]") -> None:
+    """Draw a picture and write it: whole, or not at all."""
+    import os
+
+    os.environ.setdefault("MPLBACKEND", "Agg")
+    from pnp.atomic import write_whole
+
+    figure = draw()
+    write_whole(path, lambda to: figure.savefig(to, dpi=160))
 
 
 class bad_input:  # noqa: N801 (reads as a statement)

@@ -82,22 +82,20 @@ def read(
 ) -> ChannelFile:
     """The checked contents of a channel file; arguments and errors as in `load`."""
     text, label, folder = _text(source)
-    try:
-        raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ChannelFileError(label, [f"not valid TOML: {error}"]) from None
-    except RecursionError:
-        raise ChannelFileError(label, ["not valid TOML: nested too deeply"]) from None
-    except ValueError:  # Python's own limit
-        raise ChannelFileError(label, ["holds a number of thousands of digits"]) from None
+    raw = _parsed(text, label)
     for path, value in (overrides or {}).items():
         try:
-            _override(raw, path, value)
+            override(raw, path, value)
         except ValueError as error:
             raise ChannelFileError(label, [f"{path}: {error}"]) from None
     if pore_profile is not None:
         _replace_radius(raw, label, pore_profile, frame, offset)
     return _validated(raw, label, folder)
+
+
+def read_contents(text: str, label: str) -> ChannelFile:
+    """The same of a file's text. Raises ChannelFileError, naming `label`."""
+    return _validated(_parsed(text, label), label, None)
 
 
 def build(file: ChannelFile, source: str = "") -> Channel:
@@ -141,7 +139,19 @@ def _text(source: str | Path) -> tuple[str, str, Path | None]:
         raise ChannelFileError(name, [f"is not text in UTF-8 (byte {error.start})"]) from None
 
 
-def _override(raw: dict, path: str, value: Any) -> None:
+def _parsed(text: str, label: str) -> dict:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ChannelFileError(label, [f"not valid TOML: {error}"]) from None
+    except RecursionError:
+        raise ChannelFileError(label, ["not valid TOML: nested too deeply"]) from None
+    except ValueError:  # Python's own limit
+        raise ChannelFileError(label, ["holds a number of thousands of digits"]) from None
+
+
+def override(raw: dict, path: str, value: Any) -> None:
+    """Set what a file holds at a path, in place; ValueError if there can be nothing."""
     keys = path.split(".")
     place: Any = raw
     for depth, key in enumerate(keys):

@@ -3,7 +3,6 @@
 Exit codes: 0 fine, 2 bad input, 3 a point did not converge, 130 interrupted.
 """
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,7 +29,9 @@ from pnp.arguments import (
     load,
     number,
     read_voltages,
+    save_picture,
 )
+from pnp.fit_command import fit
 from pnp.terminal import (
     Format,
     Progress,
@@ -44,10 +45,6 @@ from pnp.terminal import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from matplotlib.figure import Figure
-
     from pnp.channel import Channel
     from pnp.hysteresis import Sweep
     from pnp.solution import Solution
@@ -170,7 +167,7 @@ def iv(
             results.write_curve(curve, output)
             wrote(output)
         if plot:
-            _save(plot, lambda: _curve_picture(curve))
+            save_picture(plot, lambda: _curve_picture(curve))
             wrote(plot)
     warn_of_points(curve)
     if output_format is Format.table and file.validity:
@@ -226,8 +223,11 @@ def profile(
         if output:
             wrote(output)
         if plot:
-            _save(plot, lambda: _profile_picture(solution, nodes))
+            save_picture(plot, lambda: _profile_picture(solution, nodes))
             wrote(plot)
+
+
+app.command()(fit)
 
 
 @app.command()
@@ -309,14 +309,6 @@ def _swept(channel: "Channel", at, nodes: int) -> tuple["Sweep", bool]:
         except KeyboardInterrupt:
             fail("interrupted: there is nothing to compare before both sweeps are through", INTERRUPTED)
             raise
-
-
-def _save(path: Path, draw: "Callable[[], Figure]") -> None:
-    os.environ.setdefault("MPLBACKEND", "Agg")
-    from pnp.atomic import write_whole
-
-    figure = draw()
-    write_whole(path, lambda to: figure.savefig(to, dpi=160))
 
 
 def _curve_picture(curve: "IVCurve | Sweep"):

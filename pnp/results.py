@@ -130,10 +130,10 @@ def curve_record(iv: IVCurve) -> dict[str, Any]:
     """An I–V curve as plain data, what `--format json` prints; a missing value is None."""
     return {
         "channel": iv.channel.name,
-        "voltage_mV": _plain(iv.voltage),
+        "voltage_mV": plain(iv.voltage),
         **_current_record(iv),
-        "reversal_potential_mV": _plain(iv.reversal_potential()),
-        "conductance_nS": _plain(iv.conductance()),
+        "reversal_potential_mV": plain(iv.reversal_potential()),
+        "conductance_nS": plain(iv.conductance()),
         **_asymmetry_record(iv),
         **_status_record(iv),
     }
@@ -146,8 +146,8 @@ def _asymmetry_record(iv: IVCurve) -> dict[str, Any]:
     largest = max(both, default=None)
     return {
         "largest_voltage_mV": None if largest is None else float(largest),
-        "rectification": None if largest is None else _plain(iv.rectification(largest)),
-        "selectivity": None if largest is None else _plain(iv.selectivity(largest)),
+        "rectification": None if largest is None else plain(iv.rectification(largest)),
+        "selectivity": None if largest is None else plain(iv.selectivity(largest)),
     }
 
 
@@ -155,10 +155,10 @@ def sweep_record(sweep: Sweep) -> dict[str, Any]:
     """A sweep up and down as plain data, what `--format json` prints; a missing value is None."""
     return {
         "channel": sweep.channel.name,
-        "voltage_mV": _plain(sweep.voltage),
+        "voltage_mV": plain(sweep.voltage),
         "up": {**_current_record(sweep.up), **_status_record(sweep.up)},
         "down": {**_current_record(sweep.down), **_status_record(sweep.down)},
-        "difference": _plain(sweep.difference),
+        "difference": plain(sweep.difference),
         "several": sweep.several.tolist(),
     }
 
@@ -166,16 +166,16 @@ def sweep_record(sweep: Sweep) -> dict[str, Any]:
 def _current_record(points: Currents) -> dict[str, Any]:
     columns = zip(points.ion_names, np.asarray(points.ion_current).T, strict=True)
     return {
-        "current_pA": _plain(points.current),
-        "ion_current_pA": {name: _plain(column) for name, column in columns},
+        "current_pA": plain(points.current),
+        "ion_current_pA": {name: plain(column) for name, column in columns},
     }
 
 
 def _status_record(points: Currents) -> dict[str, Any]:
     return {
         "status": [Status(int(s)).name.lower() for s in np.asarray(points.status)],
-        "conservation_error": _plain(points.conservation_error),
-        "discretization_error": _plain(points.discretization_error),
+        "conservation_error": plain(points.conservation_error),
+        "discretization_error": plain(points.discretization_error),
     }
 
 
@@ -206,8 +206,8 @@ def _rows(points: Currents) -> list[list[str]]:
 
 
 def _text(value) -> str:
-    plain = _plain(value)
-    return "" if plain is None else repr(plain)
+    known = plain(value)
+    return "" if known is None else repr(known)
 
 
 def _csv(table: list[list[str]]) -> str:
@@ -278,9 +278,13 @@ def _dataset(data: dict, coordinates: dict, channel) -> xr.Dataset:
     return dataset
 
 
-def _plain(value: Any) -> Any:
-    """Arrays as lists and NaN or infinity as None, which is what JSON has."""
+def plain(value: Any) -> Any:
+    """Arrays as lists and NaN or infinity as None, which is what JSON has; tables by their values."""
+    if isinstance(value, dict):
+        return {key: plain(each) for key, each in value.items()}
+    if value is None or isinstance(value, str):
+        return value
     array = np.asarray(value, float)
     if array.ndim:
-        return [_plain(v) for v in array]
+        return [plain(v) for v in array]
     return float(array) if np.isfinite(array) else None

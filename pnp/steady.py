@@ -1,6 +1,6 @@
 """What a user asks of a channel: a steady state (`solve`), an I–V curve, a reversal potential, a conductance."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -13,7 +13,7 @@ from pnp import units
 from pnp.channel import Channel
 from pnp.channel_problems import axisymmetric_problems, wall_stretches
 from pnp.grid import CELLS, RESOLUTIONS
-from pnp.levels import make_levels
+from pnp.levels import Levels, make_levels
 from pnp.mesh import DEFAULT_NODES, least_nodes
 from pnp.profiles import ChannelError
 from pnp.settings import Settings, Status
@@ -268,14 +268,17 @@ def _slope(levels, voltage):
     return jax.jvp(current, (voltage,), (jnp.ones_like(voltage),))[1]
 
 
-@eqx.filter_jit
-def _reversal(levels, guess):
+def reversal_of_levels(levels: Levels, guess: Array) -> Array:
+    """`reversal_potential` of what `make_levels` makes of a channel, as part of a larger program."""
     # In units of the pore's ohmic conductance, so that Newton's tolerances mean the same for every pore.
     unit = jax.lax.stop_gradient(units.CURRENT_PER_FLUX * levels.ohmic)
     current = lambda v, levels: steady_state(levels, v, Settings()).current / unit
-    newton = optimistix.Newton(rtol=1e-11, atol=1e-11)
-    root = optimistix.root_find(current, newton, guess, args=levels, max_steps=30, throw=False)
+    newton: Any = optimistix.Newton(rtol=1e-11, atol=1e-11)
+    root: Any = optimistix.root_find(current, newton, guess, args=levels, max_steps=30, throw=False)
     return jnp.where(root.result == optimistix.RESULTS.successful, root.value, jnp.nan)
+
+
+_reversal = eqx.filter_jit(reversal_of_levels)
 
 
 def check_problem(

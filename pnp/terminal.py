@@ -91,23 +91,23 @@ def _print_curve(record: dict[str, Any]) -> None:
         "conservation",
         "discretization",
     ]
-    _table(
+    print_table(
         heads,
         [
-            [_cell(v) for v in row[: len(ions) + 2]] + [row[-3].replace("_", " ")] + [_cell(v, 2) for v in row[-2:]]
+            [cell(v) for v in row[: len(ions) + 2]] + [row[-3].replace("_", " ")] + [cell(v, 2) for v in row[-2:]]
             for row in rows
         ],
     )
     stdout.print(
-        f"\nreversal potential  {_cell(record['reversal_potential_mV'])} mV\n"
-        f"conductance at 0 mV {_cell(record['conductance_nS'])} nS",
+        f"\nreversal potential  {cell(record['reversal_potential_mV'])} mV\n"
+        f"conductance at 0 mV {cell(record['conductance_nS'])} nS",
         highlight=False,
     )
     if record["rectification"] is not None:
-        at = _cell(record["largest_voltage_mV"])
+        at = cell(record["largest_voltage_mV"])
         stdout.print(
-            f"rectification       {_cell(record['rectification'])} = |I({at} mV) / I(−{at} mV)|\n"
-            f"selectivity         {_cell(record['selectivity'])} at {at} mV (1 cations only, −1 anions only)",
+            f"rectification       {cell(record['rectification'])} = |I({at} mV) / I(−{at} mV)|\n"
+            f"selectivity         {cell(record['selectivity'])} at {at} mV (1 cations only, −1 anions only)",
             highlight=False,
             soft_wrap=True,
         )
@@ -121,10 +121,10 @@ def _print_sweep(record: dict[str, Any]) -> None:
         record["voltage_mV"], up["current_pA"], record["down"]["current_pA"], record["difference"], up["status"],
         up["conservation_error"], up["discretization_error"], strict=True,
     )  # fmt: skip
-    _table(
+    print_table(
         heads,
         [
-            [*(_cell(v) for v in row[:3]), _cell(row[3], 2), row[4].replace("_", " "), *(_cell(v, 2) for v in row[5:])]
+            [*(cell(v) for v in row[:3]), cell(row[3], 2), row[4].replace("_", " "), *(cell(v, 2) for v in row[5:])]
             for row in rows
         ],
     )
@@ -146,10 +146,10 @@ def print_profile(solution) -> None:
     wanted = np.linspace(max(x[0], start - reach), min(x[-1], end + reach), 41)
     columns = [on_axis(solution.potential), *np.asarray(on_axis(solution.concentration)).T]
     rows = np.column_stack([wanted, *(np.interp(wanted, x, np.asarray(c)) for c in columns)])
-    _table(heads, [[_cell(v) for v in row] for row in rows])
+    print_table(heads, [[cell(v) for v in row] for row in rows])
     stdout.print(
-        f"\ncurrent {_cell(float(solution.current))} pA ("
-        + ", ".join(f"{n} {_cell(float(i))}" for n, i in zip(solution.ion_names, solution.ion_current, strict=True))
+        f"\ncurrent {cell(float(solution.current))} pA ("
+        + ", ".join(f"{n} {cell(float(i))}" for n, i in zip(solution.ion_names, solution.ion_current, strict=True))
         + f"); conservation {float(solution.conservation_error):.1e}, "
         f"discretization {float(solution.discretization_error):.1e}; {solution.message}",
         highlight=False,
@@ -158,26 +158,29 @@ def print_profile(solution) -> None:
     inside, pore, outside = (float(value) for value in solution.resistance)
     if np.isfinite(pore):
         stdout.print(
-            f"resistance {_cell(pore, 4)} GΩ of the pore, {_cell(inside, 4)} of the access inside, "
-            f"{_cell(outside, 4)} outside",
+            f"resistance {cell(pore, 4)} GΩ of the pore, {cell(inside, 4)} of the access inside, "
+            f"{cell(outside, 4)} outside",
             highlight=False,
             soft_wrap=True,
         )
 
 
-def _table(heads: list[str], rows: list[list[str]]) -> None:
-    """Right-aligned columns at any width: a terminal must not decide how many digits there are."""
+def print_table(heads: list[str], rows: list[list[str]], left: tuple[int, ...] = ()) -> None:
+    """Columns at any width, since a terminal must not decide how many digits there are; aligned to the right but for
+    those of `left`."""
     widths = [max(len(row[i]) for row in [heads, *rows]) for i in range(len(heads))]
     for row in [heads, *rows]:
+        cells = zip(row, widths, strict=True)
         stdout.print(
-            "  ".join(text.rjust(w) for text, w in zip(row, widths, strict=True)),
+            "  ".join(text.ljust(w) if i in left else text.rjust(w) for i, (text, w) in enumerate(cells)).rstrip(),
             highlight=False,
             soft_wrap=True,
             markup=False,
         )
 
 
-def _cell(value: float | None, digits: int = 6) -> str:
+def cell(value: float | None, digits: int = 6) -> str:
+    """A number as tables have it."""
     if value is None:
         return "—"
     return f"{0.0 if abs(value) < 1e-12 else value:.{digits}g}"

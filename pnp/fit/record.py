@@ -1,0 +1,159 @@
+"""Fits as files: a record that can be read by other programs and gone on from, and the channel as its own file."""
+
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pnp.atomic import write_whole
+from pnp.channel_file import ChannelFileError, read_contents
+from pnp.fit.data import IVData, ReversalData
+from pnp.fit.fitting import Estimate, Fit
+from pnp.fit.likelihood import Interval
+from pnp.fit.optimise import Run
+from pnp.fit.parameters import FitError
+from pnp.fit.places import file_with
+from pnp.fit.problem import Problem
+from pnp.fit.sampling import Posterior
+from pnp.results import plain
+
+MAX_BYTES = 10_000_000
+
+
+def fit_record(
+    fit: Fit, profile: dict[str, Interval] | None = None, posterior: Posterior | None = None
+) -> dict[str, Any]:
+    """A fit as plain data; what is not determined is None."""
+    problem = fit.problem
+    record: dict[str, Any] = {
+        "channel": problem.channel.name,
+        "model": problem.model.name,
+        "status": str(fit.status),
+        "parameters": {name: plain(e._asdict()) for name, e in fit.parameters.items()},
+        "chi2": fit.chi2,
+        "dof": fit.dof,
+        "probability": fit.probability,
+        "aic": fit.aic,
+        "bic": fit.bic,
+        "errors_known": problem.known_errors,
+        "correlation": plain(fit.correlation),
+        "warnings": list(fit.warnings),
+        "data": [_data_record(d, label) for d, label in zip(problem.data, problem.labels, strict=True)],
+        "fitted": plain(fit.predicted.value[0]),
+        "residuals": plain(fit.residuals),
+        "discretization_error": plain(np.nanmax(fit.predicted.error)),
+        "conservation_error": plain(np.nanmax(fit.predicted.unbalanced)),
+        "starts": starts_record(problem, fit.starts),
+    }
+    if fit.ratios:
+        record["ratios"] = {name: plain(e._asdict()) for name, e in fit.ratios.items()}
+    if profile is not None:
+        record["profile"] = {name: interval._asdict() for name, interval in profile.items()}
+    if posterior is not None:
+        record["posterior"] = _posterior_record(posterior)
+        record["warnings"] += list(posterior.warnings)
+    return record
+
+
+def _posterior_record(posterior: Posterior) -> dict[str, Any]:
+    intervals, median = posterior.interval(), posterior.median
+    by_name = {
+        name: {
+            "median": median[name],
+            "low": intervals[name][0],
+            "high": intervals[name][1],
+            "r_hat": plain(posterior.r_hat[i]),
+            "effective_size": plain(posterior.effective_size[i]),
+        }
+        for i, name in enumerate(posterior.names)
+    }
+    chains, samples, _ = posterior.samples.shape
+    return {
+        "parameters": by_name,
+        "chains": chains,
+        "samples": samples,
+        "divergences": posterior.divergences,
+        "acceptance": posterior.acceptance,
+    }
+
+
+def _data_record(data: IVData | ReversalData, label: str) -> dict[str, Any]:
+    count = data.current.size if isinstance(data, IVData) else data.reversal.size
+    return {"label": label, "points": count, "corrections": list(data.corrections)}
+
+
+def starts_record(problem: Problem, run: Run) -> list[dict[str, Any]]:
+    """Where every start has got to: what `resumed` goes on from."""
+    values = problem.space.value(problem.space.s_of_u(run.u))
+    return [
+        {"values": dict(zip(problem.space.names, row.tolist(), strict=True)), "chi2": plain(chi2), "done": bool(done)}
+        for row, chi2, done in zip(values, run.chi2, run.done, strict=True)
+    ]
+
+
+def unfinished_record(problem: Problem, run: Run) -> dict[str, Any]:
+    """Of a fit that is under way."""
+    best = int(np.nanargmin(run.chi2)) if np.isfinite(run.chi2).any() else 0
+    values = problem.space.value(problem.space.s_of_u(run.u[best]))
+    estimate = lambda i, v: Estimate(float(v), problem.space.parameters[i].measure.unit, None, None, None)._asdict()
+    return {
+        "channel": problem.channel.name,
+        "model": problem.model.name,
+        "status": "interrupted",
+        "parameters": {
+            name: estimate(i, v) for i, (name, v) in enumerate(zip(problem.space.names, values, strict=True))
+        },
+        "chi2": plain(run.chi2[best]),
+        "dof": problem.dof,
+        "warnings": ["the fit was interrupted: its numbers are the best so far, not the best"],
+        "correlation": None,
+        "starts": starts_record(problem, run),
+    }
+
+
+def resumed(path: str | Path) -> list[dict[str, float]]:
+    """The starts of a record, as `fit(begin=…)` takes them. Raises FitError for a file that is none."""
+    path = Path(path)
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise FitError(f"{path}: is too large for the record of a fit")
+        record = json.loads(path.read_text("utf-8"))
+        starts = [{str(k): float(v) for k, v in start["values"].items()} for start in record["starts"]]
+    except OSError as error:
+        raise FitError(f"{path}: cannot be read ({error.strerror})") from None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise FitError(f"{path}: is not the record of a fit that --output has written") from None
+    if not starts or not all(math.isfinite(v) for start in starts for v in start.values()):
+        raise FitError(f"{path}: holds no starts to go on from")
+    return starts
+
+
+def write_record(record: dict[str, Any], path: str | Path) -> None:
+    """Write a record as JSON: whole, or not at all. Raises OSError if it cannot be written."""
+    write_whole(path, lambda to: to.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", "utf-8"))
+
+
+def write_channel(fit: Fit, path: str | Path, label: str | None = None) -> None:
+    """Write the fitted channel as a channel file, in the house's units, which `pnp.load` reads.
+
+    label: as in `Fit.channel`. Raises what that does, ChannelError if the channel came from no file, OSError.
+    """
+    import tomli_w
+
+    values = fit.channel_values(label)
+    raw = file_with(fit.problem.channel, values)
+    listed = ", ".join(f"{name} = {value:.6g}" for name, value in values.items())
+    raw["description"] = f"{raw.get('description', raw.get('name', 'channel'))}; fitted: {listed}"[:10_000]
+    head = (
+        f"# {fit.problem.channel.name} with what was fitted to {', '.join(fit.problem.labels)}; status: {fit.status}.\n"
+    )
+    # Rows of tables each on a line, not on four.
+    text = head + re.sub(r"\[\s+([^\s\[\],]+),\s+([^\s\[\],]+),\s+\]", r"[\1, \2]", tomli_w.dumps(raw))
+    try:
+        read_contents(text, str(path))
+    except ChannelFileError as error:  # such as a number that a channel file does not allow
+        raise FitError(f"the fitted channel is not one that can be read: {error}") from None
+    write_whole(path, lambda to: to.write_text(text, "utf-8"))

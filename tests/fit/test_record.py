@@ -1,0 +1,113 @@
+"""Fits as files."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+import pnp
+from pnp.fit import FitError, IVData, fit
+from pnp.fit.optimise import Run
+from pnp.fit.places import file_with
+from pnp.fit.record import fit_record, resumed, unfinished_record, write_channel, write_record
+from tests.fit.conftest import VOLTAGE, bath, ghk_data
+
+KEYS = "channel model status parameters chi2 dof probability aic bic errors_known correlation warnings data fitted"
+
+
+@pytest.fixture(scope="module")
+def found(channel):
+    return fit(channel, ghk_data(), ["permeability.K", "permeability.Cl"], model="ghk", starts=3)
+
+
+def test_the_record_is_json_with_what_was_asked_for(found):
+    record = json.loads(json.dumps(fit_record(found), allow_nan=False))
+    assert list(record)[: len(KEYS.split())] == KEYS.split()
+    e = found.parameters["permeability.K"]
+    assert record["parameters"]["permeability.K"] == e._asdict()
+    assert set(record["parameters"]["permeability.K"]) == {"value", "unit", "std", "low", "high"}
+    assert record["correlation"][0][1] == pytest.approx(found.correlation[0, 1])
+    assert record["ratios"]["Cl/K"]["value"] == pytest.approx(found.ratios["Cl/K"].value)
+    assert np.allclose(record["fitted"], found.predicted.value[0])
+
+
+def test_what_is_not_determined_is_null(channel):
+    data = [IVData(VOLTAGE, ghk_data()[0].current, np.full(9, 0.2), **bath(100.0, 100.0))]
+    record = fit_record(fit(channel, data, ["permeability.K", "permeability.Cl"], model="ghk", starts=2))
+    assert record["parameters"]["permeability.K"]["low"] is None
+    assert record["correlation"][0][1] is None
+    json.dumps(record, allow_nan=False)
+
+
+def test_a_record_can_be_gone_on_from(found, tmp_path):
+    write_record(fit_record(found), tmp_path / "fit.json")
+    begin = resumed(tmp_path / "fit.json")
+    assert len(begin) == 3
+    assert begin[0] == pytest.approx(found.values, rel=1e-2)
+
+
+def test_what_an_unfinished_fit_has_is_a_record_too(found, tmp_path):
+    run = Run(found.starts.u, found.starts.chi2, *(np.zeros(3) for _ in range(3)))
+    write_record(unfinished_record(found.problem, run), tmp_path / "fit.json")
+    record = json.loads((tmp_path / "fit.json").read_text())
+    assert record["status"] == "interrupted"
+    assert record["parameters"]["permeability.K"]["value"] == pytest.approx(found.values["permeability.K"], rel=1e-2)
+    assert len(resumed(tmp_path / "fit.json")) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "is not the record of a fit"),
+        ("[1]", "is not the record of a fit"),
+        ('{"starts": [{"values": {"a": "x"}}]}', "is not the record of a fit"),
+        ('{"starts": []}', "holds no starts"),
+        ('{"starts": [{"values": {"a": NaN}}]}', "holds no starts"),
+    ],
+)
+def test_files_that_are_no_record(tmp_path, text, said):
+    (tmp_path / "fit.json").write_text(text)
+    with pytest.raises(FitError, match=said):
+        resumed(tmp_path / "fit.json")
+
+
+def test_a_missing_record_is_named(tmp_path):
+    with pytest.raises(FitError, match="cannot be read"):
+        resumed(tmp_path / "none.json")
+
+
+class Fitted:
+    """As much of a fit as its channel takes, without fitting."""
+
+    def __init__(self, channel, values):
+        self.values, self.status = values, "converged"
+        self.problem = type("Problem", (), {"channel": channel, "labels": ["a"]})
+
+    def channel_values(self, label):
+        return self.values
+
+
+@pytest.mark.parametrize("name", sorted(pnp.presets()))
+def test_the_fitted_channel_is_a_file_that_loads(tmp_path, name):
+    channel = pnp.load(name)
+    values = {"ions.K.diffusivity": 1.25, "pore.radius.scale": 0.875, "reservoir.permittivity": 70.0}
+    write_channel(Fitted(channel, values), tmp_path / "new.toml")
+    text = (tmp_path / "new.toml").read_text()
+    assert text.startswith(f"# {name} with what was fitted to a")
+    assert "fitted: ions.K.diffusivity = 1.25" in text
+    new = pnp.load(tmp_path / "new.toml")
+    raw = file_with(channel, values)
+    assert float(new.ions["K"].diffusivity) == 1.25
+    assert float(new.bath_permittivity) == 70.0
+    x = np.linspace(0, float(channel.pore.end), 7)
+    assert np.allclose(new.area(x), 0.875**2 * channel.area(x))
+    assert raw["inside"] == {k: float(v) for k, v in channel.inside.items()}
+    rest = lambda c: (c.inside, c.outside, c.temperature, c.membrane, c.pore.charge, c.pore.pmf)
+    assert all(map(np.allclose, jax.tree.leaves(rest(new)), jax.tree.leaves(rest(channel))))
+
+
+def test_a_number_that_no_file_may_have_is_said(tmp_path):
+    with pytest.raises(FitError, match="must be positive"):
+        write_channel(Fitted(pnp.load("ompf"), {"reservoir.permittivity": -1.0}), tmp_path / "new.toml")
+    assert not (tmp_path / "new.toml").exists()
