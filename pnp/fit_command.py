@@ -2,7 +2,7 @@
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -64,6 +64,12 @@ def fit(
         list[str] | None,
         typer.Option("--tie", metavar="PATH=[FACTOR*]PATH", help="A number that follows a free one. Repeatable."),
     ] = None,
+    fix: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fix", metavar="PATH=VALUE", help="A number that is not the channel's own, but not fitted either."
+        ),
+    ] = None,
     model: Annotated[str, typer.Option("--model", help="pnp, or ghk for permeabilities in a constant field.")] = "pnp",
     starts: Annotated[
         int, typer.Option("--starts", min=1, max=10_000, help="Starts, the channel's own values first.")
@@ -78,7 +84,7 @@ def fit(
     posterior: Annotated[
         bool, typer.Option("--posterior", help="Sample the posterior by NUTS too (blackjax).")
     ] = False,
-    samples: Annotated[int, typer.Option("--samples", min=10, help="Of each of four chains of the posterior.")] = 500,
+    samples: Annotated[int, typer.Option("--samples", min=10, help="Of each of four chains of the posterior.")] = 250,
     compare: Annotated[bool, typer.Option("--compare", help="Fit permeabilities in a constant field as well.")] = False,
     numbers: Annotated[
         bool, typer.Option("--list", help="List the numbers that can be fitted, and do nothing else.")
@@ -117,7 +123,8 @@ def fit(
         wanted = _wanted(chosen, loaded, free or [], each or [], tie or [])
         sets = _read(data or [])
         begin = None if resume is None else _resumed(resume)
-    arguments = {"starts": starts, "seed": seed, "robust": robust, "begin": begin}
+        fixed = dict(_fixed(chosen, loaded, text) for text in fix or [])
+    arguments = {"starts": starts, "seed": seed, "robust": robust, "begin": begin, "fixed": fixed}
     found = _fitted(loaded, sets, wanted, chosen, arguments, output)
     interrupted = found.status == "interrupted"
     intervals = _profiled(found) if profile and found.status == "converged" else None
@@ -171,32 +178,43 @@ def _wanted(model, channel, free: list[str], each: list[str], tie: list[str]) ->
     return found
 
 
+def _fixed(model, channel, text: str) -> tuple[str, float]:
+    from pnp.fit import FitError
+
+    path, equals, value = (part.strip() for part in text.partition("="))
+    if not equals:
+        raise FitError(f"--fix expects PATH=VALUE, not '{text}'")
+    return path, _quantity(model, channel, "--fix", path, value)
+
+
+def _quantity(model, channel, option: str, path: str, text: str) -> float:
+    """A value of the number of that path, in its unit."""
+    from pnp import quantity
+    from pnp.fit import FitError
+
+    try:
+        return quantity.parse_quantity(number(text), model.number(channel, path)[0].quantity)
+    except KeyError as error:
+        raise FitError(f"{option} {error.args[0]}") from None
+    except ValueError as error:
+        raise FitError(f"{option} {path}: {error}") from None
+
+
 def _parsed(model, channel, text: str, option: str, ties: dict) -> "Free":
     """PATH or PATH=LOW:HIGH, either of which may be left out or carry a unit."""
-    from pnp import quantity
     from pnp.fit import FitError, Free
 
     path, equals, bounds = (part.strip() for part in text.partition("="))
-    try:
-        kind = model.number(channel, path)[0].quantity
-    except KeyError as error:
-        raise FitError(f"{option} {error.args[0]}") from None
-    low: Any = None
-    high: Any = None
-    if equals:
-        first, colon, last = bounds.partition(":")
-        if not colon:
-            raise FitError(f"{option} expects PATH or PATH=LOW:HIGH, such as pore.charge.0.amount=-5:0, not '{text}'")
-        try:
-            low, high = (quantity.parse_quantity(number(b), kind) if b.strip() else None for b in (first, last))
-        except ValueError as error:
-            raise FitError(f"{option} {path}: {error}") from None
+    first, colon, last = (part.strip() for part in bounds.partition(":"))
+    if equals and not colon:
+        raise FitError(f"{option} expects PATH or PATH=LOW:HIGH, such as pore.charge.0.amount=-5:0, not '{text}'")
+    low, high = (_quantity(model, channel, option, path, b) if b else None for b in (first, last))
     return Free(path, low, high, each=option == "--each", tied=ties.get(path, {}))
 
 
 def _read(sources: list[str]) -> list:
     from pnp.fit import FitError
-    from pnp.fit.csv_file import read
+    from pnp.fit.source import read
 
     if not sources:
         raise FitError("there are no data: name at least one CSV file with the columns V_mV and I_pA")
@@ -250,7 +268,7 @@ def _profiled(found: "Fit") -> "dict[str, Interval]":
 def _sampled(found: "Fit", samples: int, seed: int) -> "Posterior":
     from pnp.fit.sampling import posterior
 
-    warmup = 200
+    warmup = 150
     with Progress("posterior", total=warmup + samples) as progress, bad_input():
         return posterior(found, samples=samples, warmup=warmup, seed=seed, report=lambda done: progress.advance(1))
 
@@ -263,7 +281,7 @@ def _constant_field(found, channel, sets, arguments):
     with bad_input():
         if found.problem.model.name == "ghk":
             fail("--compare holds a fit by PNP against a constant field: leave out --model ghk")
-        return compare(fitted(channel, sets, ions, model="ghk", **{**arguments, "begin": None}), found)
+        return compare(fitted(channel, sets, ions, model="ghk", **{**arguments, "begin": None, "fixed": None}), found)
 
 
 def _show(found: "Fit", intervals, sampled, against, output_format: Format) -> None:

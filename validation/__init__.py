@@ -34,6 +34,6 @@ CASES = {
     ),
     "properties": ("conservation", "derivative", "plane_line"),
     "independent program": ("bvp",),
-    "experiment": ("experiment",),
+    "experiment": ("experiment", "permeability_ratios"),
 }
 """The cases by kind, in the order of the table: closed forms, properties, other programs and measurements."""

@@ -5,14 +5,16 @@ fit = pnp.fit.fit(channel, data, ["pore.diffusivity.K", pnp.fit.Free("pore.charg
 fit.parameters, fit.status, fit.warnings    # value ± 95 % interval by path; how it ended; what to be wary of
 """
 
+from pnp.fit.abf import read_abf as read_abf
+from pnp.fit.checks import DataError as DataError
 from pnp.fit.comparison import Comparison as Comparison
 from pnp.fit.comparison import EffectivePermeability as EffectivePermeability
 from pnp.fit.comparison import compare as compare
 from pnp.fit.comparison import effective_permeability as effective_permeability
 from pnp.fit.csv_file import read_csv as read_csv
-from pnp.fit.data import DataError as DataError
 from pnp.fit.data import IVData as IVData
 from pnp.fit.data import ReversalData as ReversalData
+from pnp.fit.data import junction_potential as junction_potential
 from pnp.fit.fitting import Fit as Fit
 from pnp.fit.fitting import FitStatus as FitStatus
 from pnp.fit.fitting import fit as fit

@@ -8,11 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pnp import quantity as q
+from pnp.fit import checks as c
 from pnp.fit import data as d
-from pnp.fit.data import DataError, IVData
+from pnp.fit.checks import DataError
+from pnp.fit.data import IVData
 
 _BLOCKS = 10
 _SAME = 1e-3  # mV, within which two commands are one
+_MAX_SWEEPS = 500  # pyabf works out the protocol of all sweeps for every one
 _FULL_HEADER = 6144  # bytes; ABF 1 files with less have no protocol that pyabf can read
 
 
@@ -112,7 +115,7 @@ def _channel(path: Path, channel: Any) -> int:
 
 def _kelvin(path: Path, temperature: Any) -> float | None:
     try:
-        return None if temperature is None else d.kelvin(temperature)
+        return None if temperature is None else c.kelvin(temperature)
     except ValueError as error:
         raise DataError(f"{path}: temperature: {error}") from error
 
@@ -138,14 +141,12 @@ def _load(path: Path, channel: int) -> _Recording:
             raise DataError(f"{path}: is not an ABF file that pyabf {pyabf.__version__} can read ({error})") from error
         if channel not in abf.channelList:
             raise DataError(f"{path}: channel: there is no {channel}; the last is {len(abf.channelList) - 1}")
+        if abf.sweepCount > _MAX_SWEEPS:
+            raise DataError(f"{path}: has {abf.sweepCount} sweeps; at most {_MAX_SWEEPS} can be read")
         _check_gain(path, abf, channel)
-        current = []
-        for sweep in abf.sweepList:
-            abf.setSweep(sweep, channel)
-            current.append(np.array(abf.sweepY))
+        current, command = _sweeps(abf, channel)
         if len({len(y) for y in current}) > 1:
             raise DataError(f"{path}: its sweeps differ in length; only those of one length can be read")
-        command = _command(abf, channel, len(current[0]))
         unit = str(abf.sweepUnitsC or "").strip(" \0")
     return _Recording(_factor(path, abf.sweepUnitsY, current) * np.array(current), command, unit, float(abf.dataRate))
 
@@ -160,27 +161,28 @@ def _check_gain(path: Path, abf: Any, channel: int) -> None:
         raise DataError(f"{path}: its header is too short for pyabf to know the gain; save it as a complete ABF file")
 
 
-def _command(abf: Any, channel: int, samples: int) -> np.ndarray | None:
-    if _short_header(abf):
-        return None
-    rows = []
-    try:
-        for sweep in abf.sweepList:
-            abf.setSweep(sweep, channel)
-            rows.append(np.array(abf.sweepC, np.float32))
-    except Exception:  # as on loading; what it cannot tell has to be given
-        return None
-    if any(row.shape != (samples,) or not np.isfinite(row).all() for row in rows):
-        return None
-    command = np.array(rows)
-    return command if np.ptp(command, axis=0).any() else None
+def _sweeps(abf: Any, channel: int) -> tuple[list[np.ndarray], np.ndarray | None]:
+    """Currents in the file's unit and commands in theirs, the latter if they are known and differ between sweeps."""
+    current, command = [], []
+    known = not _short_header(abf)
+    for sweep in abf.sweepList:
+        abf.setSweep(sweep, channel)
+        current.append(np.array(abf.sweepY))
+        try:
+            command += [np.array(abf.sweepC, np.float32)] if known else []
+        except Exception:  # of many types, as on loading; what it cannot tell has to be given
+            known = False
+    if not known or any(c.shape != y.shape or not np.isfinite(c).all() for c, y in zip(command, current, strict=True)):
+        return current, None
+    differ = len({c.shape for c in command}) == 1 and np.ptp(command, axis=0).any()
+    return current, np.array(command) if differ else None
 
 
 def _factor(path: Path, unit: str, current: Sequence[np.ndarray]) -> float:
     """pA in the file's unit of current."""
     unit = str(unit or "").strip(" \0")
     try:
-        factor = d.parsed(f"1 {unit}", d.CURRENT)
+        factor = c.parsed(f"1 {unit}", c.CURRENT)
     except ValueError as error:
         raise DataError(f"{path}: the channel is in '{unit}', no unit of current: choose another channel") from error
     # pyabf drops letters that are not ASCII.
@@ -191,7 +193,7 @@ def _factor(path: Path, unit: str, current: Sequence[np.ndarray]) -> float:
 
 def _given_command(path: Path, command: Any, sweeps: int) -> np.ndarray:
     try:
-        volts = np.array([d.parsed(v, q.POTENTIAL) for v in command])
+        volts = np.array([c.parsed(v, q.POTENTIAL) for v in command])
     except (TypeError, ValueError) as error:
         raise DataError(f"{path}: command: {error}") from error
     if len(volts) != sweeps:
@@ -202,7 +204,7 @@ def _given_command(path: Path, command: Any, sweeps: int) -> np.ndarray:
 def _recorded_command(path: Path, recording: _Recording, start: int, end: int) -> np.ndarray:
     assert recording.command is not None
     try:
-        factor = d.parsed(f"1 {recording.unit}", q.POTENTIAL)
+        factor = c.parsed(f"1 {recording.unit}", q.POTENTIAL)
     except ValueError as error:
         raise DataError(
             f"{path}: the command is in '{recording.unit}', no unit of voltage: give command, in mV, one per sweep"
@@ -216,7 +218,7 @@ def _recorded_command(path: Path, recording: _Recording, start: int, end: int) -
 
 def _given_window(path: Path, window: Any, recording: _Recording) -> tuple[int, int]:
     try:
-        seconds = [d.parsed(t, d.TIME) for t in window]
+        seconds = [c.parsed(t, c.TIME) for t in window]
     except (TypeError, ValueError) as error:
         raise DataError(f"{path}: window: {error}") from error
     length = recording.current.shape[1]

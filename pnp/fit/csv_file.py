@@ -8,7 +8,6 @@ V_mV,I_pA,I_sd_pA
 import csv
 import difflib
 import math
-import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,30 +16,31 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pnp import quantity as q
+from pnp.fit import checks as c
 from pnp.fit import data as d
-from pnp.fit.data import DataError, IVData, Place, ReversalData
+from pnp.fit.checks import DataError, Place
+from pnp.fit.data import IVData, ReversalData
 from pnp.mistakes import unknown_key
 
 MAX_BYTES = 10_000_000
 _SHOWN = 5  # bad lines that a message names
 
 _KINDS = {
-    "leak": d.CONDUCTANCE,
+    "leak": c.CONDUCTANCE,
     "leak_reversal": q.POTENTIAL,
-    "series_resistance": d.RESISTANCE,
+    "series_resistance": c.RESISTANCE,
     "junction": q.POTENTIAL,
 }
 SETTINGS = ("inside.ION", "outside.ION", "temperature", "label", *_KINDS)
 """What comments, `read_csv` and the command line may set."""
-ABF_SETTINGS = (*SETTINGS, "window", "channel", "command")
 
-_BATH = re.compile(r"(inside|outside)\.([A-Za-z][\w+\-]*)")
+BATH = re.compile(r"(inside|outside)\.([A-Za-z][\w+\-]*)")
 _HEAD = re.compile(r"(V|I_sd|I|reversal_sd|reversal)_([A-Za-zµμ]+)")
 _ION_CURRENT = re.compile(r"I_(.+)_pA")
 _COLUMNS = {
     "V": q.POTENTIAL,
-    "I": d.CURRENT,
-    "I_sd": d.CURRENT,
+    "I": c.CURRENT,
+    "I_sd": c.CURRENT,
     "reversal": q.POTENTIAL,
     "reversal_sd": q.POTENTIAL,
 }
@@ -54,51 +54,6 @@ class _Column(NamedTuple):
     name: str
     factor: float
     head: str
-
-
-def read(source: str) -> IVData | ReversalData:
-    """Measurements by what the command line says: FILE, or FILE@outside.K=10,temperature=25 degC.
-
-    FILE: .csv, .tsv, .txt (`read_csv`) or .abf (`pnp.fit.abf.read_abf`), where also window=0.1:0.2 (s), channel=1 and
-    command=-80:-60:-40 (mV, one per sweep) are known. A file whose name has an @ is taken as it is. Raises DataError.
-    """
-    name, text = _file_and_settings(source)
-    settings: dict[str, str] = {}
-    for piece in filter(None, (piece.strip() for piece in text.split(","))):
-        key, equals, value = (part.strip() for part in piece.partition("="))
-        if not (key and equals and value):
-            raise DataError(f"{source}: expected NAME=VALUE after the @, not '{piece}'")
-        if key in settings:
-            raise DataError(f"{source}: {key} is given twice")
-        settings[key] = value
-    suffix = Path(name).suffix.lower()
-    if suffix == ".abf":
-        return _read_abf(name, settings)
-    if suffix not in (".csv", ".tsv", ".txt"):
-        raise DataError(f"{name}: measurements are read from .csv, .tsv, .txt and .abf files, not '{suffix}'")
-    return read_csv(name, settings)
-
-
-def _file_and_settings(source: str) -> tuple[str, str]:
-    """The longest start that is a file, and what stands after the @ there."""
-    marks = [i for i, letter in enumerate(source) if letter == "@"]
-    ends = [len(source), *reversed(marks)]
-    end = next((i for i in ends if os.path.exists(source[:i])), min(ends))
-    return source[:end], source[end + 1 :]
-
-
-def _read_abf(name: str, settings: Mapping[str, str]) -> IVData:
-    from pnp.fit.abf import read_abf
-
-    options: dict[str, Any] = {"inside": {}, "outside": {}}
-    for key, value in settings.items():
-        if match := _BATH.fullmatch(key):
-            options[match[1]][match[2]] = value
-        elif key not in ABF_SETTINGS:
-            raise DataError(f"{name}: {key}: {unknown_key(key, ABF_SETTINGS, 'setting')}")
-        else:
-            options[key] = value.split(":") if key in ("window", "command") else value
-    return read_abf(name, **options)
 
 
 def read_csv(path: str | Path, settings: Mapping[str, Any] | None = None) -> IVData | ReversalData:
@@ -140,26 +95,26 @@ def read_csv(path: str | Path, settings: Mapping[str, Any] | None = None) -> IVD
 
 
 def _curve(place: Place, values: dict[str, np.ndarray], chosen: Mapping[str, Any]) -> Any:
-    voltage, current, sd = d.checked_curve(place, values["V"], values["I"], values.get("I_sd"))
+    voltage, current, sd = c.checked_curve(place, values["V"], values["I"], values.get("I_sd"))
     inside, outside = _baths(chosen, "inside"), _baths(chosen, "outside")
     return IVData(voltage, current, sd, inside, outside, chosen.get("temperature"), place.name)
 
 
 def _reversals(place: Place, values: dict[str, np.ndarray], chosen: Mapping[str, Any]) -> Any:
-    reversal, sd = d.checked_reversals(place, values["reversal"], values.get("reversal_sd"))
+    reversal, sd = c.checked_reversals(place, values["reversal"], values.get("reversal_sd"))
     by_row: dict[str, Any] = {"temperature": [chosen.get("temperature")] * reversal.size}
     for side in ("inside", "outside"):
         by_row[side] = [_baths(chosen, side) for _ in reversal]
     for name, column in values.items():
-        match = _BATH.fullmatch(name)
+        match = BATH.fullmatch(name)
         if (match or name == "temperature") and name in chosen:
             raise DataError(f"{place.name}: {name} is given both for all rows and as a column: give it once")
         for i, value in enumerate(column if match or name == "temperature" else ()):
             try:
                 if match:
-                    by_row[match[1]][i][match[2]] = d.concentration(value)
+                    by_row[match[1]][i][match[2]] = c.concentration(value)
                 else:
-                    by_row[name][i] = d.kelvin(value)
+                    by_row[name][i] = c.kelvin(value)
             except ValueError as error:
                 raise DataError(f"{place.row(i)}: {name}: {error}") from error
     return ReversalData(reversal, sd, label=place.name, **by_row)
@@ -225,19 +180,19 @@ def _meant(name: str) -> bool:
 
 def _setting(name: str, value: Any) -> Any:
     """What a setting is set to, in the units of the house; ValueError."""
-    if _BATH.fullmatch(name):
-        return d.concentration(value)
+    if BATH.fullmatch(name):
+        return c.concentration(value)
     if name not in SETTINGS:
         raise ValueError(unknown_key(name, SETTINGS, "setting"))
     if name == "label":
         return str(value)
     if name == "temperature":
-        return d.kelvin(value)
+        return c.kelvin(value)
     if name == "junction" and isinstance(value, str) and re.match(r"\s*[A-Za-z]", value):
         if value.strip().lower() != "henderson":
             raise ValueError(f"expected a number in mV or the word henderson, not {q.shown(value)}")
         return "henderson"
-    return d.parsed(value, _KINDS[name])
+    return c.parsed(value, _KINDS[name])
 
 
 def _cells(row: str, delimiter: str) -> list[str]:
@@ -292,7 +247,7 @@ def _column(head: str, computed: bool) -> _Column | None:
             return _Column(name, float(f"{q.parse_quantity(f'1 {unit}', kind):.12g}"), head)
         except ValueError:
             raise ValueError(f"'{unit}' is no unit of {kind.name}; in {kind.unit} it is {name}_{kind.unit}") from None
-    if (match := _BATH.fullmatch(head)) and "_" in match[2]:
+    if (match := BATH.fullmatch(head)) and "_" in match[2]:
         ion_name = match[2].partition("_")[0]
         raise ValueError(f"concentrations in columns are in mM, and named without it: {match[1]}.{ion_name}")
     if match or head == "temperature":

@@ -4,35 +4,27 @@ Voltages are inside less outside in mV, currents in pA positive outward, concent
 """
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from numbers import Real
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from pnp import quantity as q
 from pnp import units
-
-CURRENT = q.Kind("current", "pA")
-CONDUCTANCE = q.Kind("conductance", "nS")
-RESISTANCE = q.Kind("resistance", "Mohm")
-TIME = q.Kind("time", "s")
-
-
-class DataError(ValueError):
-    """Measurements that cannot be fitted as they are; the message names the file and the line."""
-
-
-class Place(NamedTuple):
-    """Where values stand, for messages: a file with its lines, or a data set with its entries."""
-
-    name: str
-    lines: Sequence[int] | None = None
-
-    def row(self, i: int) -> str:
-        """Of one value."""
-        return f"{self.name}, entry {i + 1}" if self.lines is None else f"{self.name} line {self.lines[i]}"
+from pnp.fit.checks import (
+    CONDUCTANCE,
+    RESISTANCE,
+    DataError,
+    Place,
+    checked_bath,
+    checked_columns,
+    checked_curve,
+    checked_reversals,
+    checked_temperature,
+    parsed_for,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,13 +53,17 @@ class IVData:
     def __post_init__(self):
         voltage, current, sd = checked_curve(Place(self.label), self.voltage, self.current, self.sd)
         _set(self, voltage=voltage, current=current, sd=sd, corrections=tuple(self.corrections))
-        _set(self, inside=_bath(self.label, "inside", self.inside), outside=_bath(self.label, "outside", self.outside))
-        _set(self, temperature=_temperature(self.label, self.temperature))
+        _set(
+            self,
+            inside=checked_bath(self.label, "inside", self.inside),
+            outside=checked_bath(self.label, "outside", self.outside),
+        )
+        _set(self, temperature=checked_temperature(self.label, self.temperature))
 
     def with_leak(self, conductance: float | str, reversal: float | str = 0.0) -> "IVData":
         """Less the current through a leak in parallel, I − g (V − E): g in nS, not negative, and E in mV."""
         g = self._not_negative("leak", conductance, CONDUCTANCE)
-        e = _parsed(self.label, "leak_reversal", reversal, q.POTENTIAL)
+        e = parsed_for(self.label, "leak_reversal", reversal, q.POTENTIAL)
         done = f"leak of {g:g} nS reversing at {e:g} mV subtracted"
         return _corrected(self, done, current=self.current - g * (self.voltage - e))
 
@@ -93,12 +89,12 @@ class IVData:
         Sign as in Barry & Lynch (1991, J. Membr. Biol. 121:101) and Neher (1992, Methods Enzymol. 207:123), for whole
         cells and outside-out patches, whose pipette is inside. `junction_potential` gives V_LJ.
         """
-        shift = _parsed(self.label, "junction", potential, q.POTENTIAL)
+        shift = parsed_for(self.label, "junction", potential, q.POTENTIAL)
         done = f"junction potential of {shift:.4g} mV subtracted from the voltage"
         return _corrected(self, done, voltage=self.voltage - shift)
 
     def _not_negative(self, name: str, value: Any, kind: q.Kind) -> float:
-        number = _parsed(self.label, name, value, kind)
+        number = parsed_for(self.label, name, value, kind)
         if number < 0:
             raise DataError(f"{self.label}: {name}: must not be negative, but is {number:g}")
         return number
@@ -130,14 +126,14 @@ class ReversalData:
         _set(self, reversal=reversal, sd=sd, corrections=tuple(self.corrections))
         for side in ("inside", "outside"):
             baths = self._by_row(side, getattr(self, side), {})
-            _set(self, **{side: tuple(_bath(place.row(i), side, bath) for i, bath in enumerate(baths))})
+            _set(self, **{side: tuple(checked_bath(place.row(i), side, bath) for i, bath in enumerate(baths))})
         kelvins = self._by_row("temperature", self.temperature, None)
-        _set(self, temperature=tuple(_temperature(place.row(i), t) for i, t in enumerate(kelvins)))
+        _set(self, temperature=tuple(checked_temperature(place.row(i), t) for i, t in enumerate(kelvins)))
 
     def with_junction(self, potential: Any) -> "ReversalData":
         """V − V_LJ as `IVData.with_junction`, with one V_LJ (mV) or one per row."""
         if np.ndim(potential) == 0:
-            potential = _parsed(self.label, "junction", potential, q.POTENTIAL)
+            potential = parsed_for(self.label, "junction", potential, q.POTENTIAL)
         shift = np.broadcast_to(np.asarray(potential, float), self.reversal.shape)
         span = f"{shift.min():.4g}" + f" to {shift.max():.4g}" * bool(np.ptp(shift))
         done = f"junction potential of {span} mV subtracted from the reversal potential"
@@ -194,8 +190,8 @@ def junction_potential(
     from pnp.species import BUILT_IN
     from pnp.theory import henderson_potential
 
-    solutions = [_bath("junction", side, c) for side, c in (("pipette", pipette), ("bath", bath))]
-    mobile = {k: _parsed("junction", f"diffusivity.{k}", v, q.DIFFUSIVITY) for k, v in (diffusivity or {}).items()}
+    solutions = [checked_bath("junction", side, c) for side, c in (("pipette", pipette), ("bath", bath))]
+    mobile = {k: parsed_for("junction", f"diffusivity.{k}", v, q.DIFFUSIVITY) for k, v in (diffusivity or {}).items()}
     names = list(dict.fromkeys([*solutions[0], *solutions[1], *mobile]))
     if unknown := [name for name in names if name not in BUILT_IN]:
         raise DataError(
@@ -210,7 +206,7 @@ def junction_potential(
     concentrations = np.array([[solution.get(name, 0.0) for name in names] for solution in solutions])
     d = np.array([mobile.get(name, BUILT_IN[name].diffusivity) for name in names], float)
     z = np.array([BUILT_IN[name].valence for name in names])
-    kelvins = _temperature("junction", temperature) or units.ROOM_TEMPERATURE
+    kelvins = checked_temperature("junction", temperature) or units.ROOM_TEMPERATURE
     try:
         return 0.0 - float(henderson_potential(concentrations[0], concentrations[1], d, z, kelvins))
     except ValueError as error:
@@ -236,141 +232,6 @@ def _own_junction(data: Data) -> Any:
     return found[0] if isinstance(data, IVData) else found
 
 
-def checked_curve(
-    place: Place, voltage: Any, current: Any, sd: Any = None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """The columns of an I–V curve as arrays, at increasing voltages.
-
-    DataError unless there are at least two points, all of them finite, voltages that all rise or all fall, and positive
-    standard errors; also where the values look as if they were in volts, microvolts or amperes.
-    """
-    columns = _columns(place, {"voltage": voltage, "current": current, "standard error": sd})
-    v, i = columns["voltage"], columns["current"]
-    if v.size < 2:
-        raise DataError(f"{place.name}: {v.size} point{'s' * (v.size != 1)}: an I–V curve needs at least 2")
-    turn = slice(None, None, _direction(place, v))
-    _question(place, "V", v, 1, 5000)
-    if (largest := np.abs(i).max()) and largest < 1e-6:
-        raise DataError(
-            f"{place.name}: the largest |I| is {largest:g} pA: are these amperes? Give the column as I_A, or multiply "
-            "by 1e12"
-        )
-    error = columns.get("standard error")
-    return v[turn], i[turn], None if error is None else error[turn]
-
-
-def checked_reversals(place: Place, reversal: Any, sd: Any = None) -> tuple[np.ndarray, np.ndarray | None]:
-    """The columns of a table of reversal potentials as arrays; DataError as `checked_curve`, in any order."""
-    columns = _columns(place, {"reversal potential": reversal, "standard error": sd})
-    v = columns["reversal potential"]
-    if not v.size:
-        raise DataError(f"{place.name}: has no reversal potentials")
-    _question(place, "reversal", v, 1 if v.size >= 3 else 0, 1000)
-    return v, columns.get("standard error")
-
-
-def _question(place: Place, column: str, v: np.ndarray, low: float, high: float) -> None:
-    """Whether voltages are in mV, as they are said to be."""
-    largest = np.abs(v).max()
-    asked = f"{place.name}: the largest |V| is {largest:g} mV: are these"
-    if largest < low:
-        raise DataError(f"{asked} volts? Give the column as {column}_V, or multiply by 1000")
-    if largest > high:
-        raise DataError(f"{asked} microvolts? Give the column as {column}_uV, or divide by 1000")
-
-
-def _columns(place: Place, given: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    found: dict[str, np.ndarray] = {}
-    for name, values in given.items():
-        if values is None:
-            continue
-        try:
-            column = np.array(values, float)
-        except (TypeError, ValueError) as error:
-            raise DataError(f"{place.name}: the {name}s must be numbers ({error})") from error
-        first = next(iter(found), name)
-        if column.ndim != 1 or column.shape != found.get(first, column).shape:
-            other = f", as many as {first}s ({found[first].size})" if found else ""
-            raise DataError(f"{place.name}: the {name}s must be a list of numbers{other}, not of shape {column.shape}")
-        for bad, why in ((~np.isfinite(column), "finite"), (column <= 0, "positive")):
-            if bad.any() and (why == "finite" or name == "standard error"):
-                at = int(np.argmax(bad))
-                raise DataError(f"{place.row(at)}: the {name} is {column[at]:g}: must be {why}")
-        column.flags.writeable = False
-        found[name] = column
-    return found
-
-
-def _direction(place: Place, v: np.ndarray) -> int:
-    """1 if voltages rise and −1 if they fall."""
-    steps = np.sign(np.diff(v))
-    direction = 1 if steps.sum() >= 0 else -1
-    wrong = steps != direction
-    if not wrong.any():
-        return direction
-    at = int(np.argmax(wrong)) + 1
-    if (earlier := np.flatnonzero(v[:at] == v[at])).size:
-        raise DataError(
-            f"{place.row(at)}: {v[at]:g} mV is repeated, from {place.row(int(earlier[0]))}: average repeats, and give "
-            "their standard error"
-        )
-    raise DataError(
-        f"{place.row(at)}: {v[at]:g} mV after {v[at - 1]:g} mV is out of order: sort the points by voltage, and give "
-        "sweeps up and down as two data sets"
-    )
-
-
-def concentration(value: Any) -> float:
-    """mM, from a number or a text with its unit; ValueError if negative or none."""
-    number = parsed(value, q.CONCENTRATION)
-    if number < 0:
-        raise ValueError(f"must not be negative, but is {number:g} mM")
-    return number
-
-
-def kelvin(value: Any) -> float:
-    """K, from a number or a text with its unit; ValueError outside 200 to 500 K."""
-    number = parsed(value, q.TEMPERATURE)
-    if not 200 <= number <= 500:
-        raise ValueError(f'must be between 200 and 500 K, but is {number:g} K; in °C it is written "25 degC"')
-    return number
-
-
-def _bath(name: str, side: str, bath: Any) -> dict[str, float]:
-    if not isinstance(bath, Mapping):
-        raise DataError(f"{name}: {side}: expected concentrations (mM) by ion, not {q.shown(bath)}")
-    checked = {}
-    for ion, value in bath.items():
-        try:
-            checked[str(ion)] = concentration(value)
-        except ValueError as error:
-            raise DataError(f"{name}: {side}.{ion}: {error}") from error
-    return checked
-
-
-def _temperature(name: str, value: Any) -> float | None:
-    try:
-        return None if value is None else kelvin(value)
-    except ValueError as error:
-        raise DataError(f"{name}: temperature: {error}") from error
-
-
-def parsed(value: Any, kind: q.Kind) -> float:
-    """`pnp.quantity.parse_quantity`, also of arrays without axes and of Ω; ValueError."""
-    if isinstance(value, str):
-        value = value.replace("Ω", "ohm").replace("\u2126", "ohm")
-    elif getattr(value, "ndim", None) == 0:
-        value = value.item()
-    return q.parse_quantity(value, kind)
-
-
-def _parsed(label: str, name: str, value: Any, kind: q.Kind) -> float:
-    try:
-        return parsed(value, kind)
-    except ValueError as error:
-        raise DataError(f"{label}: {name}: {error}") from error
-
-
 def _set(data: Any, **values: Any) -> None:
     for name, value in values.items():
         object.__setattr__(data, name, value)
@@ -379,7 +240,7 @@ def _set(data: Any, **values: Any) -> None:
 def _corrected(data: Data, done: str, **changes: np.ndarray) -> Data:
     """A copy; not questioned as what is measured is, since corrections may leave currents of any size."""
     new = copy.copy(data)
-    _set(new, **_columns(Place(data.label), changes), corrections=(*data.corrections, done))
+    _set(new, **checked_columns(Place(data.label), changes), corrections=(*data.corrections, done))
     return new
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import enum
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -139,7 +139,7 @@ class Fit:
         if own and label is None:
             raise FitError(f"{own[0]} is another in every data set: name one of {', '.join(labels)}")
         row = problem.source.index(labels.index(label or labels[0]))
-        values = problem.wiring.factor * problem.space.value(self.s)[problem.wiring.follows[row]]
+        values = problem.wiring.numbers(problem.space.value(self.s), problem.wiring.follows[row])
         return {p: float(v) for p, v in zip(problem.wiring.paths, values, strict=True) if p != CHANNELS}
 
     @property
@@ -177,6 +177,7 @@ def fit(
     starts: int = 16,
     seed: int = 0,
     robust: float | None = None,
+    fixed: Mapping[str, float] | None = None,
     begin: Sequence[dict[str, float]] | None = None,
     report: Callable[[Problem, Run], None] | None = None,
 ) -> Fit:
@@ -186,19 +187,33 @@ def fit(
     of them have some, else alike. free: paths, or `Free` for bounds, ties and numbers of each data set. model: "pnp",
     "ghk", or `PNP(…)` with its own mesh or in two dimensions. starts: the channel's own values and others around them,
     of which the best end is taken. robust: beyond how many standard errors a deviation counts less than its square.
+    fixed: numbers by their paths that are not fitted, but other than the channel's own.
     begin: values by parameter to start from instead, such as those of an interrupted fit. report: called after every
     round of steps. Interrupted (Ctrl-C), it returns the best found so far, with that status.
 
     Raises FitError, ChannelError.
     """
+    chosen = model if isinstance(model, Model) else _model(model)
+    problem = Problem(channel, data, free, chosen, robust, fixed)
+    return fit_problem(problem, starts=starts, seed=seed, begin=begin, report=report)
+
+
+def fit_problem(
+    problem: Problem,
+    *,
+    starts: int = 16,
+    seed: int = 0,
+    begin: Sequence[dict[str, float]] | None = None,
+    report: Callable[[Problem, Run], None] | None = None,
+) -> Fit:
+    """`fit` of what is put together already, whose programs are compiled once however often it is fitted."""
     if starts < 1:
         raise FitError(f"starts must be at least 1, not {starts}")
-    chosen = model if isinstance(model, Model) else _model(model)
-    problem = Problem(channel, data, free, chosen, robust)
     space = problem.space
     first = space.starts(starts, seed) if begin is None else _values(problem, begin)
     # Where the model describes the data badly, chi2 is known no better for being minimised to a part of one.
     sigma2 = lambda chi2: np.maximum(chi2 / problem.dof, 1.0 if problem.known_errors else 0.0)
+    residuals = lambda u, which: problem.residuals(u)
     latest: list[Run] = []
 
     def reported(run: Run) -> None:
@@ -208,14 +223,12 @@ def fit(
 
     interrupted = False
     try:
-        run = minimise(
-            problem.residuals, space.u_of_s(first), lambda c: _ROUGHLY * sigma2(c), most=_LOOKS, report=reported
-        )
+        run = minimise(residuals, space.u_of_s(first), lambda c: _ROUGHLY * sigma2(c), most=_LOOKS, report=reported)
         latest[:] = [run]
         if not np.isfinite(run.chi2).any():
             raise FitError(_nowhere(problem, first))
         best = run.u[[int(np.nanargmin(run.chi2))]]
-        final = minimise(problem.residuals, best, lambda c: _FINALLY * sigma2(c) + 1e-20, most=_MORE_LOOKS)
+        final = minimise(residuals, best, lambda c: _FINALLY * sigma2(c) + 1e-20, most=_MORE_LOOKS)
     except KeyboardInterrupt:
         interrupted = True
         if not latest or not np.isfinite(latest[0].chi2).any():
@@ -317,7 +330,7 @@ def _about_values(fit: Fit) -> list[str]:
         error = np.nanmax(np.abs(predicted.error[0] * predicted.value[0]) / problem.sd) / (np.sqrt(fit.variance) or 1.0)
         found.append(
             f"{coarse} of {total} values come from a mesh that may be too coarse (errors are estimated at {error:.1g} "
-            "standard errors or less): more nodes (nodes=400 or --nodes 400) make sure"
+            f"standard errors or less); fit with {problem.model.finer} to make sure"
         )
     return found
 

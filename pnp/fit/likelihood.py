@@ -76,7 +76,12 @@ def _walk(fit: Fit, ends: Sequence[_End], report) -> tuple[np.ndarray, np.ndarra
         if not going.size:
             break
         s[going, [ends[k].parameter for k in going.tolist()]] = at[going]
-        run = minimise(problem.residuals, space.u_of_s(s[going]), lambda c: 1e-4 * sigma2 + 0 * c, held=held[going])
+        run = minimise(
+            lambda u, which: problem.residuals(u),
+            space.u_of_s(s[going]),
+            lambda c: 1e-4 * sigma2 + 0 * c,
+            held=held[going],
+        )
         s[going] = space.s_of_u(run.u)
         rise = np.sqrt(np.maximum(run.chi2 - fit.chi2, 0) / sigma2) / q
         if (run.chi2 < fit.chi2 - _LOWER * sigma2).any():

@@ -40,13 +40,19 @@ class Predicted(NamedTuple):
 
 
 class Wiring(NamedTuple):
-    """Which parameter each number of a channel follows: number = factor · parameter[follows], by condition."""
+    """What each number of a channel follows: number = constant + factor · parameter[follows], by condition."""
 
     paths: tuple[str, ...]
     follows: np.ndarray
     """[condition, number]."""
     factor: np.ndarray
-    """[number]."""
+    """[number], zero of those that are fixed."""
+    constant: np.ndarray
+    """[number], zero of all others."""
+
+    def numbers(self, theta, follows):
+        """[..., number] of parameters [parameter], where `follows` is that of a condition."""
+        return self.constant + self.factor * theta[follows]
 
 
 class Question(NamedTuple):
@@ -68,6 +74,8 @@ class Model(abc.ABC):
     """A model of what is measured."""
 
     name: str
+    finer = ""
+    """What to ask for where its mesh is too coarse."""
 
     @abc.abstractmethod
     def numbers(self, channel: Channel) -> dict[str, tuple[Measure, float]]:
@@ -137,7 +145,7 @@ class GHK(Model):
             return each.sum(-1) * values.get(CHANNELS, 1.0)
 
         def predicted(theta):
-            named = lambda i: dict(zip(wiring.paths, wiring.factor * theta[wiring.follows[i]], strict=True))
+            named = lambda i: dict(zip(wiring.paths, wiring.numbers(theta, wiring.follows[i]), strict=True))
             return jnp.concatenate([one(named(i), i) for i in range(len(asked.conditions))])
 
         return predicted

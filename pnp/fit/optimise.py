@@ -44,7 +44,7 @@ class Run(NamedTuple):
 
 
 def minimise(
-    residuals: Callable[[np.ndarray], Residuals],
+    residuals: Callable[[np.ndarray, np.ndarray], Residuals],
     u: np.ndarray,
     settled: Callable[[np.ndarray], np.ndarray],
     *,
@@ -54,11 +54,12 @@ def minimise(
 ) -> Run:
     """Minimise the sum of squares from each of [start, parameter].
 
+    residuals: of places to look at, [start, parameter], and which of the starts they are for.
     settled: of chi2 [start], the fall still to be had below which a start is done. most: places looked at from each.
     held: [start, parameter], True where a parameter stays as it is. report: called after every round.
     """
     free = np.ones(u.shape) if held is None else 1.0 - held
-    found = residuals(u)
+    found = residuals(u, np.arange(len(u)))
     residual, jacobian = np.array(found.residual), found.jacobian * free[:, None]
     # A cost of ½ at the start, so that tolerances mean the same for all problems.
     unit = np.sqrt(np.where(np.isfinite(found.chi2) & (found.chi2 > 0), found.chi2, 1.0))[:, None]
@@ -78,7 +79,7 @@ def minimise(
         going = np.flatnonzero(~run.done)
         if not going.size:
             return run
-        found = residuals(looked_at[going])
+        found = residuals(looked_at[going], going)
         residual[going], jacobian[going] = found.residual, found.jacobian * free[going, None]
         run.steps[going] += 1
 

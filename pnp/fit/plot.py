@@ -4,6 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from pnp.fit.data import IVData
 from pnp.fit.fitting import Fit
@@ -105,4 +106,6 @@ def _draw_residuals(ax: Axes, fit: Fit, sets: list[int], numbered: bool) -> None
     most = max(3.0, float(np.nanmax(np.abs(left))) * 1.1)
     ax.set_ylim(-most, most)
     ax.set_ylabel("residual (σ)")
-    ax.set_xlabel("row" if numbered else "voltage (mV), inside minus outside")
+    if numbered:
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set_xlabel("row of the table" if numbered else "voltage (mV), inside minus outside")

@@ -1,6 +1,6 @@
 """Measurements, a model and what is free in it, put together: residuals and their derivatives."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import equinox as eqx
@@ -32,7 +32,13 @@ class Problem:
     """What `pnp.fit.fit` minimises. Points are those of all data sets, one after the other."""
 
     def __init__(
-        self, channel: Channel, data: Data, free: Sequence[str | Free], model: Model, robust: float | None = None
+        self,
+        channel: Channel,
+        data: Data,
+        free: Sequence[str | Free],
+        model: Model,
+        robust: float | None = None,
+        fixed: Mapping[str, float] | None = None,
     ):
         """Raises FitError, ChannelError and what the model's solver raises."""
         self.channel, self.data, self.model, self.robust = channel, tuple(data), model, robust
@@ -47,7 +53,7 @@ class Problem:
         asked, self.source = _question(channel, self.data, self.labels)
         self.target = np.concatenate([_measured(d) for d in self.data])
         self.known_errors, self.sd = _errors(self.data, self.target)
-        self.space, self.wiring = _wired(channel, self.free, model, self.labels, self.source)
+        self.space, self.wiring = _wired(channel, self.free, fixed or {}, model, self.labels, self.source)
         if self.target.size <= len(self.space.names):
             raise FitError(
                 f"{self.target.size} measured values are too few for {len(self.space.names)} free numbers: "
@@ -69,10 +75,10 @@ class Problem:
         found = self._predict(self.space.value(s))
         return found._replace(derivative=found.derivative * self.space.value_slope(s)[:, None, :])
 
-    def residuals(self, u: np.ndarray) -> Residuals:
-        """Of [case, parameter] in u."""
+    def residuals(self, u: np.ndarray, targets: np.ndarray | None = None) -> Residuals:
+        """Of [case, parameter] in u; targets: [case, point] in place of what was measured."""
         found = self.predict(self.space.s_of_u(u))
-        residual = (found.value - self.target) / self.sd
+        residual = (found.value - (self.target if targets is None else targets)) / self.sd
         jacobian = found.derivative * (self.space.slope(u)[:, None, :] / self.sd[:, None])
         if self.robust is not None:
             residual, weight = softened(residual, self.robust)
@@ -158,7 +164,9 @@ def _errors(data: Data, target: np.ndarray) -> tuple[bool, np.ndarray]:
     return False, np.full(target.size, np.sqrt(np.mean(target**2)) or 1.0)
 
 
-def _wired(channel, free: Sequence[Free], model: Model, labels, source) -> tuple[Space, Wiring]:
+def _wired(
+    channel, free: Sequence[Free], fixed: Mapping[str, float], model: Model, labels, source
+) -> tuple[Space, Wiring]:
     """The parameters, and which of them each number follows in each condition."""
     parameters: list[Parameter] = []
     paths: list[str] = []
@@ -179,8 +187,16 @@ def _wired(channel, free: Sequence[Free], model: Model, labels, source) -> tuple
             paths.append(path)
             factors.append(factor)
             columns.append([first + (i if each.each else 0) for i in source])
+    for path, constant in fixed.items():
+        measure, _ = _number(model, channel, path)
+        if not np.isfinite(constant) or (measure.logarithmic and constant <= 0):
+            raise FitError(f"{path}: cannot be fixed at {constant:g}: it must be positive")
+    paths += fixed
     _check_paths(paths)
-    return Space(parameters), Wiring(tuple(paths), np.array(columns).T, np.array(factors))
+    columns += [[0] * len(source)] * len(fixed)
+    constants = [0.0] * len(factors) + list(fixed.values())
+    factors += [0.0] * len(fixed)
+    return Space(parameters), Wiring(tuple(paths), np.array(columns).T, np.array(factors), np.array(constants))
 
 
 def _number(model: Model, channel: Channel, path: str):
@@ -194,7 +210,7 @@ def _check_paths(paths: Sequence[str]) -> None:
     """No number may be set twice."""
     for i, path in enumerate(paths):
         if path in paths[:i]:
-            raise FitError(f"{path}: is free or tied twice")
+            raise FitError(f"{path}: is free, tied or fixed twice")
         whole = path.removesuffix(".scale")
         other = [p for p in paths if p != path and (p == whole or p.rpartition(".")[0] == whole)]
         if whole != path and other:

@@ -51,8 +51,8 @@ class Posterior(NamedTuple):
 def posterior(
     fit: Fit,
     *,
-    samples: int = 500,
-    warmup: int = 200,
+    samples: int = 250,
+    warmup: int = 150,
     chains: int = 4,
     seed: int = 0,
     report: Callable[[int], None] = lambda done: None,

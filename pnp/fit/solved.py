@@ -10,7 +10,6 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
 
 from pnp.channel import Channel
 from pnp.fit.models import CHANNELS, Model, Predicted, Question, Wiring
@@ -35,6 +34,8 @@ class PNP(Model):
 
     def __init__(self, nodes: int = 200, dimension: int = 1, resolution: float = 1.0):
         self.nodes, self.dimension, self.resolution = nodes, dimension, resolution
+        more = ("nodes", 2 * nodes) if dimension == 1 else ("resolution", 2 * resolution)
+        self.finer = f"{more[0]}={more[1]:g} (--{more[0]} {more[1]:g})"
 
     def numbers(self, channel):
         return {p.path: (p.measure, p.value) for p in places(channel).values()} | {CHANNELS: (COUNT, 1.0)}
@@ -68,7 +69,7 @@ class PNP(Model):
             self._changed(channel, wiring),
             wiring.paths.index(CHANNELS) if CHANNELS in wiring.paths else -1,
         )
-        made = _make_program(changed, mesh, jnp.asarray(wiring.factor))
+        made = _make_program(changed, mesh, wiring)
         groups = _groups(asked, self.dimension)
 
         def predict(theta: np.ndarray) -> Predicted:
@@ -90,14 +91,14 @@ class PNP(Model):
         changed = self._changed(channel, wiring)
         mesh = (self.nodes, None if self.dimension == 1 else self.resolution)
         groups = _groups(asked, self.dimension)
-        factor, index = jnp.asarray(wiring.factor), jnp.asarray(wiring.follows)
+        index = jnp.asarray(wiring.follows)
         order = np.argsort(np.concatenate([g.points[g.wanted] for g in groups]))
 
         def predicted(theta):
             theta = jnp.asarray(theta)
 
             def one(condition, index, voltage, of):
-                values = factor * theta[index]
+                values = wiring.numbers(theta, index)
                 levels = make_levels(changed(condition, values), *mesh)
                 found = jax.vmap(lambda v: of(levels, v, Settings())[0])(voltage)
                 count = values[wiring.paths.index(CHANNELS)] if CHANNELS in wiring.paths and of is _current else 1.0
@@ -148,7 +149,7 @@ class _Group(NamedTuple):
                 value, derivative, status, error, unbalanced = leaves
                 if count >= 0 and self.of is _current:
                     which = wiring.follows[self.members[members], count]
-                    number = wiring.factor[count] * theta[cases, which]
+                    number = wiring.constant[count] + wiring.factor[count] * theta[cases, which]
                     derivative = derivative * number[:, None, None]
                     derivative[np.arange(len(cases)), :, which] += wiring.factor[count] * value
                     value = value * number[:, None]
@@ -196,13 +197,13 @@ def _lanes(members: int, points: int) -> int:
     return max(1, room // points)
 
 
-def _make_program(changed: Callable, mesh: tuple, factor: Array) -> Callable:
+def _make_program(changed: Callable, mesh: tuple, wiring: Wiring) -> Callable:
     """(channels, parameters, indices), each [lane] → levels [lane] and their derivatives [lane, parameter]."""
 
     @eqx.filter_jit
     def made(channels, theta, index):
         def one(channel, theta, index):
-            of = lambda theta: make_levels(changed(channel, factor * theta[index]), *mesh)
+            of = lambda theta: make_levels(changed(channel, wiring.numbers(theta, index)), *mesh)
             levels, push = jax.linearize(of, theta)
             return levels, jax.vmap(push)(jnp.eye(theta.size))
 

@@ -6,9 +6,10 @@ import struct
 import numpy as np
 import pytest
 
-from pnp.fit import abf, csv_file
+from pnp.fit import abf, source
 from pnp.fit.abf import block_error, read_abf
-from pnp.fit.data import DataError, IVData
+from pnp.fit.checks import DataError
+from pnp.fit.data import IVData
 
 pyabf = pytest.importorskip("pyabf")
 from pyabf.abfWriter import writeABF1  # noqa: E402
@@ -196,13 +197,13 @@ def test_baths_label_and_corrections(protocol):
 
 def test_as_the_command_line_gives_it(recorded, protocol):
     file = protocol(stepped(COMMAND))
-    data = csv_file.read(f"{file}@window=0.12:150 ms,outside.K=10,inside.K=0.14 M,channel=0,leak=0.1,label=a")
+    data = source.read(f"{file}@window=0.12:150 ms,outside.K=10,inside.K=0.14 M,channel=0,leak=0.1,label=a")
     assert data.corrections == ("mean of 0.12 to 0.15 s of each sweep", "leak of 0.1 nS reversing at 0 mV subtracted")
     assert (data.inside, data.outside, data.label) == ({"K": pytest.approx(140)}, {"K": 10.0}, "a")
     bare = recorded(current(COMMAND))
-    np.testing.assert_allclose(csv_file.read(f"{bare}@window=0.1:0.2,command=-80:-40:0:40").voltage, COMMAND)
+    np.testing.assert_allclose(source.read(f"{bare}@window=0.1:0.2,command=-80:-40:0:40").voltage, COMMAND)
     with pytest.raises(DataError, match=r"cell 3.abf: windw: unknown setting; did you mean window"):
-        csv_file.read(f"{bare}@windw=0:1")
+        source.read(f"{bare}@windw=0:1")
 
 
 # What cannot be read
@@ -289,6 +290,11 @@ def test_a_gain_that_is_a_sample(recorded):
     file.write_bytes(raw)
     with pytest.raises(DataError, match="header is too short for pyabf to know the gain"):
         read_abf(file, **GIVEN)
+
+
+def test_more_sweeps_than_a_curve_has(recorded):
+    with pytest.raises(DataError, match="has 501 sweeps; at most 500 can be read"):
+        read_abf(recorded(np.ones((501, 20))))
 
 
 def test_files_that_are_not_recordings(tmp_path, recorded):

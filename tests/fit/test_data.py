@@ -5,8 +5,10 @@ import pytest
 
 from pnp import units
 from pnp.fit import data as d
-from pnp.fit.csv_file import MAX_BYTES, read, read_csv
-from pnp.fit.data import DataError, IVData, ReversalData, junction_potential
+from pnp.fit.checks import DataError
+from pnp.fit.csv_file import MAX_BYTES, read_csv
+from pnp.fit.data import IVData, ReversalData, junction_potential
+from pnp.fit.source import read
 from pnp.species import BUILT_IN
 
 V, CURRENT = [-80.0, 0.0, 40.0], [-4.0, 0.5, 2.0]

@@ -12,7 +12,7 @@ X = np.linspace(0, 1, 20)
 def of(residual, jacobian):
     """Residuals of many starts from those of one."""
 
-    def both(u):
+    def both(u, which):
         r, J = (np.stack([f(one) for one in u]) for f in (residual, jacobian))
         return Residuals(r, J, (r**2).sum(-1))
 

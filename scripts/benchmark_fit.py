@@ -1,0 +1,104 @@
+"""How long a fit takes: four numbers of a channel to three curves of 41 points, from 16 starts, after compiling.
+
+Against SciPy's `least_squares` with finite differences around the same forward model (one compiled program of all three
+curves), from the same starts one after the other. Ratios are of one run; both ends are compared.
+"""
+
+import argparse
+import sys
+import time
+
+FREE = ["pore.diffusivity.K.scale", "pore.diffusivity.Cl.scale", "pore.segment.2.charge", "pore.permittivity.scale"]
+BATHS = ((100.0, 100.0), (300.0, 100.0), (100.0, 300.0))  # mM KCl, inside and outside
+ERROR = 0.3  # pA
+
+
+def measured(channel, nodes):
+    """Three curves of the channel, with noise."""
+    import numpy as np
+
+    import pnp
+    from pnp.fit import IVData
+
+    rng, voltage, sets = np.random.default_rng(0), np.linspace(-100, 100, 41), []
+    for inside, outside in BATHS:
+        bath = {"inside": {"K": inside, "Cl": inside}, "outside": {"K": outside, "Cl": outside}}
+        current = np.asarray(pnp.iv_curve(channel.with_baths(**bath), voltage, nodes=nodes).extrapolated_current)
+        noisy = current + ERROR * rng.normal(size=voltage.size)
+        sets.append(IVData(voltage, noisy, np.full(voltage.size, ERROR), **bath, label=f"{inside:g}|{outside:g} mM"))
+    return sets
+
+
+def timed(of):
+    """What it returns, and how long it took, in s."""
+    start = time.perf_counter()
+    found = of()
+    return found, time.perf_counter() - start
+
+
+def by_scipy(problem, starts):
+    """Best chi2 and how many forward solutions of all curves that took, from each of [start, parameter] in s."""
+    import jax
+    import numpy as np
+    from scipy.optimize import least_squares
+
+    space, calls = problem.space, [0]
+    forward = jax.jit(problem.model.traced(problem.channel, problem.wiring, problem.asked))
+    jax.block_until_ready(forward(space.value(space.start)))  # compiled
+
+    def residual(u):
+        calls[0] += 1
+        value = np.asarray(forward(space.value(space.s_of_u(u))))
+        return np.where(np.isfinite(value), (value - problem.target) / problem.sd, 1e6)
+
+    def all_starts():
+        each = [least_squares(residual, space.u_of_s(s), method="trf", ftol=1e-8, xtol=1e-8, gtol=1e-8) for s in starts]
+        return np.array([2 * found.cost for found in each])
+
+    chi2, seconds = timed(all_starts)
+    return chi2, calls[0], seconds
+
+
+def main():
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--nodes", type=int, default=200, help="elements of the mesh (default 200)")
+    parser.add_argument("--starts", type=int, default=16)
+    parser.add_argument("--repeats", type=int, default=3, help="of the fit (default 3)")
+    given = parser.parse_args()
+    import numpy as np
+
+    import pnp
+    from pnp.fit import PNP, fit
+    from pnp.fit.fitting import fit_problem
+    from pnp.fit.problem import Problem
+
+    channel = pnp.load("kcsa-like")
+    data = measured(channel, given.nodes)
+    first, cold = timed(lambda: fit(channel, data, FREE, model=PNP(given.nodes), starts=given.starts))
+    problem = Problem(channel, data, FREE, PNP(given.nodes))
+    fit_problem(problem, starts=given.starts)
+    times = [timed(lambda: fit_problem(problem, starts=given.starts))[1] for _ in range(given.repeats)]
+    chi2, calls, scipy = by_scipy(problem, problem.space.starts(given.starts, 0))
+    pnp_time = float(np.median(times))
+    looks = int(first.starts.steps.sum())
+    print(f"{len(FREE)} numbers, {problem.target.size} currents, {given.starts} starts, {given.nodes} elements")
+    print(
+        f"{'':34}{'time, s':>9}{'time / pnp':>12}{'model solved':>14}{'ms each':>9}{'best chi2':>11}{'starts there':>14}"
+    )
+    there = lambda each: f"{int((each < first.chi2 + 0.5).sum())} of {given.starts}"
+    rows = [
+        ("pnp.fit, with Jacobians", pnp_time, looks, first.chi2, there(first.starts.chi2)),
+        ("scipy least_squares, differences", scipy, calls, chi2.min(), there(chi2)),
+    ]
+    for name, seconds, solved, best, arrived in rows:
+        print(
+            f"{name:34}{seconds:9.2f}{seconds / pnp_time:12.1f}{solved:14d}{1e3 * seconds / solved:9.1f}{best:11.4f}{arrived:>14}"
+        )
+    print(f"The first fit of the process took {cold:.1f} s.")
+    if not chi2.min() > first.chi2 - 1e-3:
+        sys.exit("error: SciPy found a lower chi2")
+
+
+if __name__ == "__main__":
+    main()
