@@ -2,7 +2,7 @@
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -72,8 +72,14 @@ def fit(
     ] = None,
     model: Annotated[str, typer.Option("--model", help="pnp, or ghk for permeabilities in a constant field.")] = "pnp",
     starts: Annotated[
-        int, typer.Option("--starts", min=1, max=10_000, help="Starts, the channel's own values first.")
-    ] = 16,
+        int | None,
+        typer.Option(
+            "--starts",
+            min=1,
+            max=10_000,
+            help="Starts, the channel's own values first. Default: 16, in two dimensions 2.",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the starts and of the samples.")] = 0,
     robust: Annotated[
         float | None, typer.Option("--robust", metavar="C", help="Deviations beyond C standard errors count less.")
@@ -124,15 +130,21 @@ def fit(
         sets = _read(data or [])
         begin = None if resume is None else _resumed(resume)
         fixed = dict(_fixed(chosen, loaded, text) for text in fix or [])
-    arguments = {"starts": starts, "seed": seed, "robust": robust, "begin": begin, "fixed": fixed}
+    arguments: dict[str, Any] = {"starts": starts or (16 if dimension == 1 else 2), "seed": seed, "robust": robust}
+    arguments |= {"begin": begin, "fixed": fixed}
     found = _fitted(loaded, sets, wanted, chosen, arguments, output)
+    more: dict[str, Any] = {"intervals": None, "sampled": None, "against": None}
     interrupted = found.status == "interrupted"
-    intervals = _profiled(found) if profile and found.status == "converged" else None
-    sampled = _sampled(found, samples, seed) if posterior and found.status == "converged" else None
-    against = _constant_field(found, loaded, sets, arguments) if compare and not interrupted else None
-    _show(found, intervals, sampled, against, output_format)
-    _keep(found, intervals, sampled, against, output, plot)
-    warn([*found.warnings, *(sampled.warnings if sampled else ())])
+    if found.status == "converged":
+        try:
+            more["against"] = _constant_field(found, loaded, sets, arguments) if compare else None
+            more["intervals"] = _profiled(found) if profile else None
+            more["sampled"] = _sampled(found, samples, seed) if posterior else None
+        except KeyboardInterrupt:  # the fit itself is there
+            interrupted = True
+    _show(found, output_format, **more)
+    _keep(found, output, plot, **more)
+    warn([*found.warnings, *(more["sampled"].warnings if more["sampled"] else ())])
     if interrupted:
         fail("interrupted: --resume goes on from what --output has written", INTERRUPTED)
     if found.status != "converged":
@@ -284,7 +296,7 @@ def _constant_field(found, channel, sets, arguments):
         return compare(fitted(channel, sets, ions, model="ghk", **{**arguments, "begin": None, "fixed": None}), found)
 
 
-def _show(found: "Fit", intervals, sampled, against, output_format: Format) -> None:
+def _show(found: "Fit", output_format: Format, intervals, sampled, against) -> None:
     import json
 
     if output_format is Format.json:
@@ -369,7 +381,7 @@ def _record(found, intervals, sampled, against) -> dict:
     return record
 
 
-def _keep(found, intervals, sampled, against, output: Path | None, plot: Path | None) -> None:
+def _keep(found, output: Path | None, plot: Path | None, intervals, sampled, against) -> None:
     from pnp.fit.record import write_channel, write_record
 
     with files_checked(), bad_input():

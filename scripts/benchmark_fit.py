@@ -83,18 +83,17 @@ def main():
     pnp_time = float(np.median(times))
     looks = int(first.starts.steps.sum())
     print(f"{len(FREE)} numbers, {problem.target.size} currents, {given.starts} starts, {given.nodes} elements")
-    print(
-        f"{'':34}{'time, s':>9}{'time / pnp':>12}{'model solved':>14}{'ms each':>9}{'best chi2':>11}{'starts there':>14}"
-    )
+    heads = ["time, s", "time / pnp", "model solved", "ms each", "best chi2", "starts there"]
+    print(" " * 34 + "".join(head.rjust(width) for head, width in zip(heads, (9, 12, 14, 9, 11, 14), strict=True)))
     there = lambda each: f"{int((each < first.chi2 + 0.5).sum())} of {given.starts}"
     rows = [
         ("pnp.fit, with Jacobians", pnp_time, looks, first.chi2, there(first.starts.chi2)),
         ("scipy least_squares, differences", scipy, calls, chi2.min(), there(chi2)),
     ]
     for name, seconds, solved, best, arrived in rows:
-        print(
-            f"{name:34}{seconds:9.2f}{seconds / pnp_time:12.1f}{solved:14d}{1e3 * seconds / solved:9.1f}{best:11.4f}{arrived:>14}"
-        )
+        each = 1e3 * seconds / solved
+        ratio = seconds / pnp_time
+        print(f"{name:34}{seconds:9.2f}{ratio:12.1f}{solved:14d}{each:9.1f}{best:11.4f}{arrived:>14}")
     print(f"The first fit of the process took {cold:.1f} s.")
     if not chi2.min() > first.chi2 - 1e-3:
         sys.exit("error: SciPy found a lower chi2")

@@ -185,6 +185,35 @@ def test_interrupted_it_keeps_what_it_has_and_can_be_gone_on_with(data, tmp_path
     assert len(done["starts"]) == len(cut["starts"])
 
 
+def test_interrupted_after_the_fit_it_still_has_the_fit(data, tmp_path, monkeypatch):
+    def interrupt(*args, **rest):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pnp.fit.likelihood.profile", interrupt)
+    ran = run("fit", "ompf", *data, *FREE, "--profile", "--output", tmp_path / "fit.json")
+    assert ran.code == 130
+    assert json.loads((tmp_path / "fit.json").read_text())["status"] == "converged"
+    assert "permeability.K" in ran.out
+
+
+def test_a_recording_is_fitted_as_a_table_is(tmp_path):
+    writer = pytest.importorskip("pyabf.abfWriter")
+    command = np.array([-80.0, -40.0, 40.0, 80.0])
+    baths = np.full(2, 150.0), np.full(2, 150.0)
+    current = theory.ghk_current(command[:, None], *baths, np.array([0.4, 0.1]), np.array([1, -1])).sum(-1)
+    noise = np.random.default_rng(0).normal(size=(4, 4000))
+    writer.writeABF1(np.asarray(current)[:, None] + noise, str(tmp_path / "cell.abf"), sampleRateHz=20_000, units="pA")
+    bath = ",".join(f"{side}.{ion}=150" for side in ("inside", "outside") for ion in ("K", "Cl"))
+    source = f"{tmp_path / 'cell.abf'}@window=0.05:0.2,command=-80:-40:40:80,{bath}"
+    ran = run("fit", "ompf", source, "--free", "permeability.K", "--tie", "permeability.Cl=0.25*permeability.K",
+              "--model", "ghk", "--format", "json")  # fmt: skip
+    record = json.loads(ran.out)
+    fitted = record["parameters"]["permeability.K"]
+    assert fitted["low"] < 0.4 < fitted["high"]
+    assert fitted["std"] < 0.002
+    assert "mean of 0.05 to 0.2 s" in record["data"][0]["corrections"][0]
+
+
 def test_a_fit_that_did_not_converge_is_exit_code_3(data, monkeypatch):
     from pnp.fit import fitting
 

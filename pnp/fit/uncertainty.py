@@ -15,6 +15,9 @@ OPEN = 1.0
 """A direction is open where the data let it vary, with one standard error, by as much as a start would: a factor of 3
 of a diffusivity, 2 e of a charge (`places.Measure.spread`). No digits of such a number would mean anything."""
 
+HARDLY = 0.98
+"""Correlation beyond which two numbers are hardly told apart."""
+
 _SHARE = 0.1  # of a direction's square: parameters that take part in it
 _ROUND = 0.15  # exponents this near to a half are written as such
 
@@ -70,8 +73,14 @@ def uncertainty(jacobian: np.ndarray, space: Space, variance: float) -> Uncertai
 
 
 def in_words(found: Uncertainty, space: Space) -> list[str]:
-    """What the open directions mean."""
-    said = []
+    """What the open directions mean, and what is nearly one."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        close = np.argwhere(np.triu(np.abs(found.correlation), 1) > HARDLY)
+    said = [
+        f"the data hardly tell {space.names[i]} and {space.names[j]} apart (correlation "
+        f"{found.correlation[i, j]:.3f}): if one of them is known, fix it"
+        for i, j in close
+    ]
     for direction in found.open_directions:
         part = np.flatnonzero(direction**2 > _SHARE**2)
         names = [space.names[i] for i in part]
@@ -92,16 +101,17 @@ def _determined(direction, part, space) -> str:
     """The product of powers that does not change along the direction."""
     names, v = [space.names[i] for i in part], direction[part] * space.spread[part]
     if part.size > 2:
-        powers = " · ".join(f"{n}^{_tidy(x / v[0])}" for n, x in zip(names, v, strict=True))
+        powers = " · ".join(n + _power(x / v[0]) for n, x in zip(names, v, strict=True))
         return f"changing them together as {powers} changes nothing that was measured; fix some of them"
     exponent = -v[0] / v[1]  # d ln a : d ln b = v₀ : v₁ leaves ln a + exponent · ln b as it is
-    power = "" if abs(abs(exponent) - 1) < _ROUND / 2 else f"^{_tidy(abs(exponent))}"
-    return f"only {names[0]} {'×' if exponent > 0 else '/'} {names[1]}{power} is determined; fix one of them"
+    product = f"{names[0]} {'×' if exponent > 0 else '/'} {names[1]}{_power(abs(exponent))}"
+    return f"only {product} is determined; fix one of them"
 
 
-def _tidy(exponent: float) -> str:
+def _power(exponent: float) -> str:
     near = round(2 * exponent) / 2
-    return f"{near:g}" if near and abs(near - exponent) < _ROUND / 2 else f"{exponent:.2g}"
+    exponent = near if near and abs(near - exponent) < _ROUND / 2 else exponent
+    return "" if exponent == 1 else f"^{exponent:.2g}"
 
 
 def _change(s: float, i: int, space: Space) -> str:
