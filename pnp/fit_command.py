@@ -26,7 +26,8 @@ from pnp.arguments import (
     number,
     save_picture,
 )
-from pnp.terminal import Format, Progress, cell, print_table, stdout, warn, wrote
+from pnp.fit_report import print_fit, whole_record
+from pnp.terminal import Format, Progress, cell, print_table, warn, wrote
 
 if TYPE_CHECKING:
     from pnp.channel import Channel
@@ -142,7 +143,7 @@ def fit(
             more["sampled"] = _sampled(found, samples, seed) if posterior else None
         except KeyboardInterrupt:  # the fit itself is there
             interrupted = True
-    _show(found, output_format, **more)
+    print_fit(found, output_format, **more)
     _keep(found, output, plot, **more)
     warn([*found.warnings, *(more["sampled"].warnings if more["sampled"] else ())])
     if interrupted:
@@ -296,97 +297,12 @@ def _constant_field(found, channel, sets, arguments):
         return compare(fitted(channel, sets, ions, model="ghk", **{**arguments, "begin": None, "fixed": None}), found)
 
 
-def _show(found: "Fit", output_format: Format, intervals, sampled, against) -> None:
-    import json
-
-    if output_format is Format.json:
-        stdout.file.write(json.dumps(_record(found, intervals, sampled, against), indent=1) + "\n")
-        return
-    _print_estimates(found.parameters, intervals, sampled)
-    if found.ratios:
-        stdout.print()
-        _print_estimates(found.ratios, None, None, "permeability ratio")
-    _print_correlation(found)
-    p = "" if found.probability is None else f", p = {found.probability:.2g}"
-    share = f"{int((found.starts.chi2 < found.chi2 + 0.5 * found.variance).sum())} of {found.starts.chi2.size}"
-    stdout.print(
-        f"\nchi2 {cell(found.chi2)} for {found.dof} degrees of freedom{p}; "
-        f"AIC {cell(found.aic)}, BIC {cell(found.bic)}; "
-        f"{found.status.replace('_', ' ')}, {share} starts found this minimum",
-        highlight=False,
-        soft_wrap=True,
-    )
-    if against is not None:
-        stdout.print(against.verdict, highlight=False, soft_wrap=True)
-
-
-def _print_estimates(estimates: dict, intervals, sampled, what: str = "number") -> None:
-    heads = [what, "value", "95 % from", "to", "unit"]
-    heads += ["profile from", "to"] if intervals else []
-    quantiles = sampled.interval() if sampled else {}
-    heads += ["posterior from", "to", "R-hat"] if sampled else []
-    rows = []
-    for i, (name, e) in enumerate(estimates.items()):
-        known = e.low is not None
-        row = [name, _value(e), cell(e.low, 4) if known else "not determined", cell(e.high, 4) if known else "", e.unit]
-        row += [cell(v, 4) for v in intervals[name]] if intervals else []
-        row += [*(cell(v, 4) for v in quantiles[name]), cell(float(sampled.r_hat[i]), 4)] if sampled else []
-        rows.append(row)
-    print_table(heads, rows, left=(0, 4))
-
-
-def _value(estimate) -> str:
-    """With as many digits as its error allows."""
-    import math
-
-    if estimate.std is None:
-        return f"~{estimate.value:.1g}"
-    if not estimate.std or not estimate.value:
-        return cell(estimate.value, 6)
-    digits = math.floor(math.log10(abs(estimate.value))) - math.floor(math.log10(estimate.std)) + 2
-    return cell(estimate.value, min(max(digits, 1), 10))
-
-
-def _print_correlation(found: "Fit") -> None:
-    import numpy as np
-
-    names, matrix = found.problem.space.names, np.asarray(found.correlation)
-    if len(names) < 2 or len(names) > 12:
-        return
-    stdout.print()
-    heads = ["correlation", *(str(i + 1) for i in range(len(names)))]
-    rows = [
-        [
-            f"{i + 1} {name}",
-            *(f"{v:.2f}" if np.isfinite(v) else "—" for v in matrix[i, : i + 1]),
-            *[""] * (len(names) - i - 1),
-        ]
-        for i, name in enumerate(names)
-    ]
-    print_table(heads, rows, left=(0,))
-
-
-def _record(found, intervals, sampled, against) -> dict:
-    from pnp.fit.record import fit_record
-
-    record = fit_record(found, intervals, sampled)
-    if against is not None:
-        record["constant_field"] = {
-            "chi2": against.ghk.chi2,
-            "dof": against.ghk.dof,
-            "aic": against.ghk.aic,
-            "bic": against.ghk.bic,
-            "verdict": against.verdict,
-        }
-    return record
-
-
 def _keep(found, output: Path | None, plot: Path | None, intervals, sampled, against) -> None:
     from pnp.fit.record import write_channel, write_record
 
     with files_checked(), bad_input():
         if output:
-            write_record(_record(found, intervals, sampled, against), output)
+            write_record(whole_record(found, intervals, sampled, against), output)
             wrote(output)
             if found.problem.model.name == "pnp" and not any(
                 f.each and f.path != "channels" for f in found.problem.free

@@ -84,10 +84,8 @@ def test_help_answers_without_heavy_imports():
 
 @pytest.mark.parametrize("name", ["benchmark_fit.py", "fit_coverage.py"])
 def test_scripts_of_fits_answer_without_heavy_imports(name):
-    shown = subprocess.run(
-        [sys.executable, "-X", "importtime", SCRIPTS / name, "--help"], capture_output=True, text=True
-    )
-    assert shown.returncode == 0
+    script = [sys.executable, "-X", "importtime", SCRIPTS / name, "--help"]
+    shown = subprocess.run(script, capture_output=True, text=True, check=True)
     assert "starts" in shown.stdout or "replicas" in shown.stdout
     assert "jax" not in shown.stderr
 
@@ -96,7 +94,7 @@ def test_scripts_of_fits_answer_without_heavy_imports(name):
 def test_the_script_of_coverage_counts_what_is_held():
     """With few replicas, which may miss the tolerance: what matters is that the table is there and is no nonsense."""
     small = [sys.executable, SCRIPTS / "fit_coverage.py", "--replicas", "40", "--nodes", "48"]
-    shown = subprocess.run(small, capture_output=True, text=True)
+    shown = subprocess.run(small, capture_output=True, text=True, check=False)
     rows = [line.split() for line in shown.stdout.splitlines() if line.startswith("pore.")]
     assert len(rows) == 3
     assert all(80 < float(share) <= 100 for row in rows for share in (row[3], row[5]))

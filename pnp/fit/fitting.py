@@ -9,6 +9,7 @@ import numpy as np
 from scipy import stats
 
 from pnp.channel import Channel
+from pnp.fit.data import IVData
 from pnp.fit.models import CHANNELS, GHK, Model, Predicted
 from pnp.fit.optimise import Run, minimise
 from pnp.fit.parameters import FitError, Free
@@ -21,7 +22,8 @@ MODELS: dict[str, Callable[[], Model]] = {"pnp": PNP, "ghk": GHK}
 
 _ROUGHLY, _FINALLY = 0.1, 1e-8  # of σ²: fall of chi2 still to be had where a start, and where the best of them, is done
 _LOOKS, _MORE_LOOKS = 20, 100  # places looked at from a start, and from the best of them
-_SAME = 0.5  # of σ²: starts whose chi2 differ by less have found the same minimum
+_SAME = 0.5  # of σ²: starts whose chi2 differ by less have found the same minimum …
+_EXACT = 1e-6  # … or less than this for each point, of what has been measured squared: the model is no more exact
 _IMPROBABLE = 1e-3  # probability of a chi2, below which the model or the errors are questioned
 _AT_BOUND = 1e-3  # of the bounds' distance
 
@@ -62,7 +64,7 @@ class Fit:
     s: np.ndarray
     """[parameter], the best found, in the coordinates of `pnp.fit.parameters`."""
     chi2: float
-    """Sum of squares of the residuals in standard errors; in units of the data squared where those are not known."""
+    """Sum of squares of the residuals in standard errors; where those are not known, in the mean square of the data."""
     uncertainty: Uncertainty
     predicted: Predicted
     """At the best found, one case."""
@@ -79,6 +81,21 @@ class Fit:
     def variance(self) -> float:
         """σ² of the residuals: 1 where errors are known, else chi2 / dof."""
         return 1.0 if self.problem.known_errors else self.chi2 / self.dof
+
+    @property
+    def agreeing(self) -> np.ndarray:
+        """[start], whether it found this minimum, or another as good."""
+        return self.starts.chi2 < self.chi2 + max(_SAME * self.variance, _EXACT * self.problem.target.size)
+
+    @property
+    def scatter(self) -> float | None:
+        """Standard error of a measured value, from what is left over; None where errors are known."""
+        return None if self.problem.known_errors else float(np.sqrt(self.variance) * self.problem.sd[0])
+
+    @property
+    def unit(self) -> str:
+        """Of what was measured first."""
+        return "pA" if isinstance(self.problem.data[0], IVData) else "mV"
 
     @property
     def parameters(self) -> dict[str, Estimate]:
@@ -300,7 +317,7 @@ def _warnings(fit: Fit) -> list[str]:
 
 def _about_starts(fit: Fit) -> list[str]:
     run, sigma2 = fit.starts, max(fit.variance, 1e-300)
-    same = run.chi2 < fit.chi2 + _SAME * sigma2
+    same = fit.agreeing
     if run.chi2.size < 4 or fit.status is not FitStatus.CONVERGED:
         return []
     found = []

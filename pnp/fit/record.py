@@ -39,6 +39,7 @@ def fit_record(
         "aic": fit.aic,
         "bic": fit.bic,
         "errors_known": problem.known_errors,
+        "scatter": fit.scatter,
         "correlation": plain(fit.correlation),
         "warnings": list(fit.warnings),
         "data": [_data_record(d, label) for d, label in zip(problem.data, problem.labels, strict=True)],

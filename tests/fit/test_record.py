@@ -13,7 +13,9 @@ from pnp.fit.places import file_with
 from pnp.fit.record import fit_record, resumed, unfinished_record, write_channel, write_record
 from tests.fit.conftest import VOLTAGE, bath, ghk_data
 
-KEYS = "channel model status parameters chi2 dof probability aic bic errors_known correlation warnings data fitted"
+KEYS = (
+    "channel model status parameters chi2 dof probability aic bic errors_known scatter correlation warnings data fitted"
+)
 
 
 @pytest.fixture(scope="module")
