@@ -50,6 +50,11 @@ class Wiring(NamedTuple):
     constant: np.ndarray
     """[number], zero of all others."""
 
+    @property
+    def counted(self) -> int | None:
+        """Which of the numbers is that of channels, if any is."""
+        return self.paths.index(CHANNELS) if CHANNELS in self.paths else None
+
     def numbers(self, theta, follows):
         """[..., number] of parameters [parameter], where `follows` is that of a condition."""
         return self.constant + self.factor * theta[follows]

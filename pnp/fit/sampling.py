@@ -68,6 +68,8 @@ def posterior(
         from blackjax.adaptation.step_size import dual_averaging_adaptation
     except ImportError:
         raise FitError('sampling needs blackjax: pip install "pnp[posterior]"') from None
+    if getattr(fit.problem.model, "dimension", 1) == 2:
+        raise FitError("a posterior can be sampled in one dimension only: two would take days; see `profile`")
     if fit.status != "converged":
         raise FitError(f"there is nothing to sample around: the fit's status is {fit.status}")
     around = _Around(fit)

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import chain
 from typing import NamedTuple
 
 import equinox as eqx
@@ -63,14 +64,10 @@ class PNP(Model):
         return changed
 
     def predictor(self, channel, wiring, asked):
-        for condition in asked.conditions:
-            mesh = check_problem(condition, self.nodes, self.dimension, self.resolution)
-        changed, count = (
-            self._changed(channel, wiring),
-            wiring.paths.index(CHANNELS) if CHANNELS in wiring.paths else -1,
-        )
-        made = _make_program(changed, mesh, wiring)
+        meshes = [check_problem(c, self.nodes, self.dimension, self.resolution) for c in asked.conditions]
+        made = _make_program(self._changed(channel, wiring), meshes[0], wiring)
         groups = _groups(asked, self.dimension)
+        compiled = set()
 
         def predict(theta: np.ndarray) -> Predicted:
             theta = np.asarray(theta, float)
@@ -81,8 +78,9 @@ class PNP(Model):
                 np.full((cases, total), int(Status.NOT_CONVERGED)),
                 *(np.full((cases, total), np.nan) for _ in range(2)),
             )
-            for group in groups:
-                group.fill(found, made, theta, wiring, count)
+            for i, group in enumerate(groups):
+                group.fill(found, made, theta, wiring, alone=i not in compiled)
+                compiled.add(i)
             return found
 
         return predict
@@ -101,8 +99,7 @@ class PNP(Model):
                 values = wiring.numbers(theta, index)
                 levels = make_levels(changed(condition, values), *mesh)
                 found = jax.vmap(lambda v: of(levels, v, Settings())[0])(voltage)
-                count = values[wiring.paths.index(CHANNELS)] if CHANNELS in wiring.paths and of is _current else 1.0
-                return count * found
+                return found if wiring.counted is None or of is _reversal else values[wiring.counted] * found
 
             parts = []
             for group in groups:
@@ -130,8 +127,8 @@ class _Group(NamedTuple):
     lanes: int
     """How many members a program takes at once."""
 
-    def fill(self, found: Predicted, made, theta: np.ndarray, wiring: Wiring, count: int) -> None:
-        """Solve for all cases and members, and enter the results."""
+    def fill(self, found: Predicted, made, theta: np.ndarray, wiring: Wiring, alone: bool) -> None:
+        """Solve for all cases and members, and enter the results; alone: a first part, which compiles, by itself."""
         case, member = (a.reshape(-1) for a in np.mgrid[: len(theta), : len(self.members)])
         size = self.lanes
         parts = [slice(first, first + size) for first in range(0, len(case), size)]
@@ -144,20 +141,27 @@ class _Group(NamedTuple):
             result = _solve_program(self.of, levels, tangents, self.voltage[padded[1]], Settings())
             return at, [np.asarray(leaf)[: len(at[0])] for leaf in jax.tree.leaves(result)]
 
+        first = [solved(part) for part in parts[:1]] if alone else []
         with ThreadPoolExecutor(_workers()) as pool:
-            for (cases, members), leaves in pool.map(solved, parts):
-                value, derivative, status, error, unbalanced = leaves
-                if count >= 0 and self.of is _current:
-                    which = wiring.follows[self.members[members], count]
-                    number = wiring.constant[count] + wiring.factor[count] * theta[cases, which]
-                    derivative = derivative * number[:, None, None]
-                    derivative[np.arange(len(cases)), :, which] += wiring.factor[count] * value
-                    value = value * number[:, None]
+            for (cases, members), leaves in chain(first, pool.map(solved, parts[len(first) :])):
+                value, derivative, *rest = leaves
+                if wiring.counted is not None and self.of is _current:
+                    value, derivative = _counted(value, derivative, theta[cases], wiring, self.members[members])
                 for row, (c, m) in enumerate(zip(cases, members, strict=True)):
                     to, wanted = self.points[m][self.wanted[m]], self.wanted[m]
-                    found.value[c, to], found.status[c, to] = value[row, wanted], status[row, wanted]
-                    found.derivative[c, to] = derivative[row, wanted]
-                    found.error[c, to], found.unbalanced[c, to] = error[row, wanted], unbalanced[row, wanted]
+                    for all_of, one in zip(found, (value, derivative, *rest), strict=True):
+                        all_of[c, to] = one[row, wanted]
+
+
+def _counted(value, derivative, theta: np.ndarray, wiring: Wiring, conditions: np.ndarray):
+    """Currents and their derivatives, of one channel each, times the number of channels."""
+    at = wiring.counted
+    which, factor = wiring.follows[conditions, at], wiring.factor[at]
+    rows = np.arange(len(theta))
+    number = wiring.constant[at] + factor * theta[rows, which]
+    derivative = derivative * number[:, None, None]
+    derivative[rows, :, which] += factor * value
+    return value * number[:, None], derivative
 
 
 def _workers() -> int:

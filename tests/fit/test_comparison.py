@@ -12,6 +12,7 @@ from tests.fit.conftest import NODES, ghk_data
 BOTH = ["permeability.K", "permeability.Cl"]
 
 
+@pytest.mark.slow
 def test_a_charged_pore_rules_the_constant_field_out(channel, pnp_data):
     ghk = fit(channel, pnp_data, BOTH, model="ghk", starts=2)
     free = ["ions.K.diffusivity", pnp.fit.Free("pore.charge.0.density.scale", low=0.2, high=5.0)]

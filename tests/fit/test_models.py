@@ -7,7 +7,7 @@ import pytest
 import pnp
 from pnp import theory
 from pnp.fit import GHK, PNP, FitError, Free, IVData, ReversalData
-from pnp.fit.problem import Problem
+from pnp.fit.problem import Problem, softened
 from pnp.settings import Status
 from tests.fit.conftest import BATHS, NODES, VOLTAGE, bath, ghk_data
 
@@ -127,12 +127,22 @@ def test_pnp_reversal_potentials(channel):
     assert np.allclose(found.derivative[0], difference(problem, problem.space.start, 1e-4), rtol=1e-5)
 
 
+def test_a_number_can_be_fixed_at_another_value(channel):
+    fixed = Problem(channel, ghk_data(), ["permeability.K"], GHK(), fixed={"permeability.Cl": 0.1})
+    both = Problem(channel, ghk_data(), ["permeability.K", "permeability.Cl"], GHK())
+    assert np.allclose(fixed.predict(np.log([[0.4]])).value, both.predict(np.log([[0.4, 0.1]])).value)
+    with pytest.raises(FitError, match="cannot be fixed at -1"):
+        Problem(channel, ghk_data(), ["permeability.K"], GHK(), fixed={"permeability.Cl": -1.0})
+    with pytest.raises(FitError, match="free, tied or fixed twice"):
+        Problem(channel, ghk_data(), ["permeability.K"], GHK(), fixed={"permeability.K": 1.0})
+
+
 @pytest.mark.parametrize(
     ("free", "said"),
     [
         (["permeability.Na"], "no such number"),
-        (["permeability.K", "permeability.K"], "free or tied twice"),
-        (["permeability.K", Free("permeability.Cl", tied={"permeability.K": 1.0})], "free or tied twice"),
+        (["permeability.K", "permeability.K"], "free, tied or fixed twice"),
+        (["permeability.K", Free("permeability.Cl", tied={"permeability.K": 1.0})], "free, tied or fixed twice"),
         (["permeability.K", "permeability.K/Cl"], "given twice"),
         ([], "nothing is free"),
         ([Free("permeability.K", tied={"permeability.Cl/K": 1.0})], "differ in kind"),
@@ -169,3 +179,10 @@ def test_numbers_that_are_set_twice_over_are_refused(channel, pnp_data):
 def test_data_that_do_not_fit_the_channel_are_named(channel, data, said):
     with pytest.raises(FitError, match=said):
         Problem(channel, data(), ["permeability.K", "permeability.Cl"], GHK())
+
+
+def test_a_softened_residual_is_that_of_charbonnier():
+    r, c, h = np.linspace(-9, 9, 13), 1.5, 1e-6
+    soft, weight = softened(r, c)
+    assert np.allclose(soft**2, 2 * c**2 * (np.sqrt(1 + (r / c) ** 2) - 1))
+    assert np.allclose(weight, (softened(r + h, c)[0] - softened(r - h, c)[0]) / (2 * h), rtol=1e-7)

@@ -64,6 +64,14 @@ def test_there_is_nothing_to_sample_around_a_fit_that_did_not_converge(channel):
         posterior(lost)
 
 
+def test_two_dimensions_are_refused(channel):
+    model = GHK()
+    model.dimension = 2
+    found = fit(channel, ghk_data(), BOTH, model=model, starts=1)
+    with pytest.raises(FitError, match="one dimension only"):
+        posterior(found)
+
+
 def test_intervals_and_medians_are_those_of_the_samples():
     samples = np.arange(4 * 250.0).reshape(4, 250, 1)
     sampled = sampling._summary(("a",), samples, 0, 0.8)
