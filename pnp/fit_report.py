@@ -30,6 +30,9 @@ def print_fit(found: "Fit", output_format: Format, intervals, sampled, against) 
         highlight=False,
         soft_wrap=True,
     )
+    if found.problem.model.finer:
+        errors = (f"{name} {values:.1e}" for name, values in found.solver_errors.items())
+        stdout.print(f"solved with errors of at most: {', '.join(errors)}", highlight=False, soft_wrap=True)
     if against is not None:
         stdout.print(against.verdict, highlight=False, soft_wrap=True)
 

@@ -88,6 +88,12 @@ class Fit:
         return self.starts.chi2 < self.chi2 + max(_SAME * self.variance, _EXACT * self.problem.target.size)
 
     @property
+    def solver_errors(self) -> dict[str, float]:
+        """The largest of all values, as `pnp.Solution` has them; that of discretisation before it is extrapolated."""
+        found = self.predicted
+        return {"conservation": float(np.nanmax(found.unbalanced)), "discretization": float(np.nanmax(found.error))}
+
+    @property
     def scatter(self) -> float | None:
         """Standard error of a measured value, from what is left over; None where errors are known."""
         return None if self.problem.known_errors else float(np.sqrt(self.variance) * self.problem.sd[0])

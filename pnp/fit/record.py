@@ -45,8 +45,8 @@ def fit_record(
         "data": [_data_record(d, label) for d, label in zip(problem.data, problem.labels, strict=True)],
         "fitted": plain(fit.predicted.value[0]),
         "residuals": plain(fit.residuals),
-        "discretization_error": plain(np.nanmax(fit.predicted.error)),
-        "conservation_error": plain(np.nanmax(fit.predicted.unbalanced)),
+        "discretization_error": fit.solver_errors["discretization"],
+        "conservation_error": fit.solver_errors["conservation"],
         "starts": starts_record(problem, fit.starts),
     }
     if fit.ratios:
