@@ -265,6 +265,8 @@ def _fitted(channel, sets, wanted, model, arguments: dict, output: Path | None) 
 
 
 def _profiled(found: "Fit") -> "dict[str, Interval]":
+    import warnings
+
     from pnp.fit.likelihood import profile
 
     last = [0]
@@ -275,7 +277,10 @@ def _profiled(found: "Fit") -> "dict[str, Interval]":
             progress.advance(ends - last[0])
             last[0] = ends
 
-        return profile(found, report=report)
+        with warnings.catch_warnings(record=True) as said:
+            intervals = profile(found, report=report)
+    warn(list(dict.fromkeys(str(each.message) for each in said)))
+    return intervals
 
 
 def _sampled(found: "Fit", samples: int, seed: int) -> "Posterior":

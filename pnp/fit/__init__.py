@@ -1,8 +1,10 @@
 """From measured currents to permeabilities, charges and diffusivities, with honest errors.
 
-data = [pnp.fit.read_csv("a.csv"), pnp.fit.IVData(voltage, current, sd, inside={"K": 150, "Cl": 150})]
-fit = pnp.fit.fit(channel, data, ["pore.diffusivity.K", pnp.fit.Free("pore.charge.0.amount", low=-5, high=0)])
-fit.parameters, fit.status, fit.warnings    # value ± 95 % interval by path; how it ended; what to be wary of
+    data = [pnp.fit.read_csv("a.csv"), pnp.fit.IVData(voltage, current, sd, inside={"K": 150, "Cl": 150})]
+    fit = pnp.fit.fit(channel, data, ["pore.diffusivity.K", pnp.fit.Free("pore.charge.0.amount", low=-5, high=0)])
+    fit.parameters, fit.status, fit.warnings    # value ± 95 % interval by path; how it ended; what to be wary of
+
+docs/fitting.md goes from CSV to posterior.
 """
 
 from pnp.fit.abf import read_abf as read_abf
@@ -26,3 +28,4 @@ from pnp.fit.parameters import Free as Free
 from pnp.fit.sampling import Posterior as Posterior
 from pnp.fit.sampling import posterior as posterior
 from pnp.fit.solved import PNP as PNP
+from pnp.fit.source import read as read

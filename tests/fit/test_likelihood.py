@@ -1,5 +1,7 @@
 """Profiles of the likelihood."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from scipy.optimize import brentq
@@ -45,6 +47,12 @@ def test_an_end_beyond_the_bound_is_open(channel):
     free = [Free("permeability.K", low=value - std, high=value + std, start=value), "permeability.Cl"]
     found = fit(channel, ghk_data(), free, model="ghk", starts=2)
     assert profile(found, ["permeability.K"])["permeability.K"] == (None, None)
+
+
+def test_a_lower_minimum_that_is_met_on_the_way_is_told(channel):
+    found = fit(channel, ghk_data(), ["permeability.K", "permeability.Cl"], model="ghk", starts=1)
+    with pytest.warns(UserWarning, match="lower chi2 than the fit"):
+        profile(dataclasses.replace(found, chi2=found.chi2 + 10), ["permeability.K"])
 
 
 def test_only_what_was_free_has_a_profile(channel):
