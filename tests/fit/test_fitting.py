@@ -85,6 +85,7 @@ def test_permeabilities_are_recovered(ghk_fit):
     assert not ghk_fit.warnings
 
 
+@pytest.mark.slow
 def test_numbers_of_a_channel_are_recovered(pnp_fit, channel):
     truth = {"ions.K.diffusivity": 1.957, "pore.charge.0.density.scale": 1.0}
     for name, value in truth.items():

@@ -23,7 +23,12 @@ def same(a, b):
     )
 
 
-@pytest.fixture(scope="module", params=sorted(pnp.presets()))
+QUICK = ("ompf", "kcsa-like")  # one made of profiles, one of segments
+
+
+@pytest.fixture(
+    scope="module", params=[pytest.param(n, marks=[pytest.mark.slow] * (n not in QUICK)) for n in sorted(pnp.presets())]
+)
 def preset(request):
     return pnp.load(request.param)
 

@@ -17,6 +17,7 @@ class Line(GHK):
         return lambda theta: theta[0] * np.concatenate(asked.voltage)
 
 
+@pytest.mark.slow
 def test_of_data_that_know_it_well_it_is_normal_with_the_fits_covariance(channel):
     found = fit(channel, ghk_data(sd=0.05), BOTH, model="ghk", starts=2)
     sampled = posterior(found, samples=400, warmup=150, seed=1)
