@@ -44,7 +44,7 @@ def fit(
     data: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="DATA...",
+            metavar="DATA",
             help="CSV with the columns V_mV, I_pA and, if known, I_sd_pA; or .abf. Baths in its comments "
             "(# outside.K = 10) or after it: a.csv@outside.K=10,outside.Cl=10.",
         ),
