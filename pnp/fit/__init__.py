@@ -17,12 +17,13 @@ from pnp.fit.csv_file import read_csv as read_csv
 from pnp.fit.data import IVData as IVData
 from pnp.fit.data import ReversalData as ReversalData
 from pnp.fit.data import junction_potential as junction_potential
-from pnp.fit.fitting import Fit as Fit
-from pnp.fit.fitting import FitStatus as FitStatus
 from pnp.fit.fitting import fit as fit
 from pnp.fit.likelihood import Interval as Interval
 from pnp.fit.likelihood import profile as profile
 from pnp.fit.models import GHK as GHK
+from pnp.fit.outcome import Estimate as Estimate
+from pnp.fit.outcome import Fit as Fit
+from pnp.fit.outcome import FitStatus as FitStatus
 from pnp.fit.parameters import FitError as FitError
 from pnp.fit.parameters import Free as Free
 from pnp.fit.sampling import Posterior as Posterior

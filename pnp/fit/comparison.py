@@ -9,9 +9,8 @@ import numpy as np
 from jaxtyping import ArrayLike
 
 from pnp.channel import Channel
-from pnp.fit.fitting import Fit
+from pnp.fit.outcome import Fit
 from pnp.fit.parameters import FitError
-from pnp.solution import LANES
 from pnp.steady import iv_curve
 from pnp.theory.ghk import ghk_current
 
@@ -118,10 +117,8 @@ def _concentrated(channel: Channel, factor: float) -> Channel:
 
 def _reported(channel: Channel, at: np.ndarray, nodes: int):
     """Permeabilities, misfits, reversal potential and whether all is known, for one pair of baths."""
-    size = min(at.size, LANES)
-    full = np.concatenate([at, np.repeat(at[-1:], -at.size % size)]) if at.size > size else at
-    curve = iv_curve(channel, full, nodes=nodes)
-    current, known = np.asarray(curve.ion_current)[: at.size], bool(np.asarray(curve.converged).all())
+    curve = iv_curve(channel, at, nodes=nodes)
+    current, known = np.asarray(curve.ion_current), bool(np.asarray(curve.converged).all())
     inside, outside = np.asarray(channel.bath_concentration)
     unit = np.asarray(_unit_currents(at, inside, outside, channel.valence, float(channel.temperature)))
     with np.errstate(invalid="ignore", divide="ignore"):

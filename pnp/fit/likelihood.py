@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pnp.fit.fitting import Fit
 from pnp.fit.optimise import minimise
+from pnp.fit.outcome import Fit
 from pnp.fit.parameters import FitError
 from pnp.fit.uncertainty import quantile
 

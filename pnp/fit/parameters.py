@@ -113,9 +113,9 @@ class Space:
     def _share(self, u, xp):
         return 0.5 * (1 + xp.tanh(2 * u / self._width))
 
-    def value(self, s: np.ndarray) -> np.ndarray:
+    def value(self, s, xp=np):
         """In the parameters' own units."""
-        return np.where(self.logarithmic, np.exp(np.where(self.logarithmic, s, 0.0)), s)
+        return xp.where(self.logarithmic, xp.exp(xp.where(self.logarithmic, s, 0.0)), s)
 
     def value_slope(self, s: np.ndarray) -> np.ndarray:
         """d value / ds."""

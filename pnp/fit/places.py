@@ -81,8 +81,7 @@ class Place(NamedTuple):
 
 def places(channel: Channel) -> dict[str, Place]:
     """Every number of a channel that can be fitted, by its path."""
-    pore = (channel.pore, lambda c: c.pore)
-    found = [*_of_ions(channel), *_of_charges(channel), *_of_pore(channel, *pore), *_of_surroundings(channel)]
+    found = [*_of_ions(channel), *_of_charges(channel), *_of_pore(channel), *_of_surroundings(channel)]
     return {place.path: place for place in found}
 
 
@@ -142,17 +141,17 @@ def _of_charges(channel: Channel) -> Iterator[Place]:
                 yield _leaf(path, measure, channel, where)
 
 
-def _of_pore(channel: Channel, pore, where_pore) -> Iterator[Place]:
+def _of_pore(channel: Channel) -> Iterator[Place]:
+    pore = channel.pore
+    yield from _of_profile("pore.diffusivity_factor", FACTOR, channel, lambda c: c.pore.diffusivity_factor)
     if resolved(channel).get("pore", {}).get("segment"):
         yield from _of_segments(channel)
-        yield from _of_profile("pore.diffusivity_factor", FACTOR, channel, lambda c: where_pore(c).diffusivity_factor)
         return
     if isinstance(pore.area, Circle):
         yield from _of_profile("pore.radius", LENGTH, channel, lambda c: c.pore.area.radius)
     else:
         yield from _of_profile("pore.area", AREA, channel, lambda c: c.pore.area)
     yield from _of_profile("pore.permittivity", PERMITTIVITY, channel, lambda c: c.pore.permittivity)
-    yield from _of_profile("pore.diffusivity_factor", FACTOR, channel, lambda c: c.pore.diffusivity_factor)
     for kind, measure in (("diffusivity", DIFFUSIVITY), ("pmf", ENERGY)):
         given = getattr(pore, kind)
         for name in channel.ion_names:

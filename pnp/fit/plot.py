@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from pnp.fit.data import IVData
-from pnp.fit.fitting import Fit
+from pnp.fit.outcome import Fit
 from pnp.style import DASHED, GUIDE, STYLE, TOTAL, color
 
 

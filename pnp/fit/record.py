@@ -10,10 +10,11 @@ import numpy as np
 
 from pnp.atomic import write_whole
 from pnp.channel_file import ChannelFileError, read_contents
+from pnp.fit.cautions import CUT_SHORT
 from pnp.fit.data import IVData, ReversalData
-from pnp.fit.fitting import Estimate, Fit
 from pnp.fit.likelihood import Interval
 from pnp.fit.optimise import Run
+from pnp.fit.outcome import Estimate, Fit, FitStatus
 from pnp.fit.parameters import FitError
 from pnp.fit.places import file_with
 from pnp.fit.problem import Problem
@@ -103,13 +104,13 @@ def unfinished_record(problem: Problem, run: Run) -> dict[str, Any]:
     return {
         "channel": problem.channel.name,
         "model": problem.model.name,
-        "status": "interrupted",
+        "status": str(FitStatus.INTERRUPTED),
         "parameters": {
             name: estimate(i, v) for i, (name, v) in enumerate(zip(problem.space.names, values, strict=True))
         },
         "chi2": plain(run.chi2[best]),
         "dof": problem.dof,
-        "warnings": ["the fit was interrupted: its numbers are the best so far, not the best"],
+        "warnings": [CUT_SHORT],
         "correlation": None,
         "starts": starts_record(problem, run),
     }

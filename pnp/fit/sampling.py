@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pnp.fit.fitting import Fit
+from pnp.fit.outcome import Fit
 from pnp.fit.parameters import FitError
 from pnp.fit.problem import softened
 
@@ -125,9 +125,8 @@ class _Around:
         """Of one z, up to a constant."""
         problem, space = self.problem, self.space
         u = self.centre + self.root @ z
-        s = space.s_of_u(u, jnp)
-        theta = jnp.where(space.logarithmic, jnp.exp(jnp.where(space.logarithmic, s, 0.0)), s)
-        residual = (self.predicted(theta) - problem.target) / problem.sd
+        value = space.value(space.s_of_u(u, jnp), jnp)
+        residual = (self.predicted(value) - problem.target) / problem.sd
         if problem.robust is not None:
             residual = softened(residual, problem.robust, jnp)[0]
         chi2 = (residual**2).sum()
