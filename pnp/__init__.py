@@ -33,65 +33,65 @@ else:
     for _name, _value in _CACHE.items():
         os.environ.setdefault(_name.upper(), str(_value))
 
-__version__ = _version("pnp")
+__version__ = _version("jax-pnp")
 
 _HOME = {
-    "Branch": "branch",
-    "Channel": "channel",
-    "ChannelError": "profiles",
-    "ChannelFileError": "channel_file",
-    "ConvergenceError": "steady",
-    "Currents": "solution",
-    "IVCurve": "steady",
-    "Ion": "species",
+    "Branch": "analysis.branch",
+    "Channel": "channel.channel",
+    "ChannelError": "channel.profiles",
+    "ChannelFileError": "io.channel_file.reader",
+    "ConvergenceError": "analysis.steady",
+    "Currents": "analysis.solution",
+    "IVCurve": "analysis.steady",
+    "Ion": "channel.ions",
     "Settings": "settings",
-    "Solution": "solution",
+    "Solution": "analysis.solution",
     "Status": "settings",
-    "Sweep": "hysteresis",
-    "conductance": "steady",
-    "iv_curve": "steady",
-    "load": "channel_file",
-    "presets": "catalogue",
-    "read_hole": "hole",
-    "reversal_potential": "steady",
-    "solve": "steady",
-    "solve_batch": "batch",
-    "sweep": "hysteresis",
-    "trace": "branch",
+    "Hysteresis": "analysis.hysteresis",
+    "conductance": "analysis.steady",
+    "iv_curve": "analysis.steady",
+    "load": "io.channel_file.reader",
+    "presets": "io.presets",
+    "read_hole": "io.hole",
+    "reversal_potential": "analysis.steady",
+    "solve": "analysis.steady",
+    "solve_batch": "analysis.batch",
+    "hysteresis": "analysis.hysteresis",
+    "trace": "analysis.branch",
 }
-_MODULES = ("channel", "excess", "field_plot", "fit", "hole", "plot", "theory", "units")
+_MODULES = {name: f"pnp.{name}" for name in ("channel", "fit", "plot", "theory", "units")} | {
+    "activity": "pnp.channel.activity"
+}
 
 if TYPE_CHECKING:  # what the names below are, for editors and type checkers
     from pnp import channel as channel
-    from pnp import excess as excess
-    from pnp import field_plot as field_plot
     from pnp import fit as fit
-    from pnp import hole as hole
     from pnp import plot as plot
     from pnp import theory as theory
     from pnp import units as units
-    from pnp.batch import solve_batch as solve_batch
-    from pnp.branch import Branch as Branch
-    from pnp.branch import trace as trace
-    from pnp.catalogue import presets as presets
-    from pnp.channel import Channel as Channel
-    from pnp.channel_file import ChannelFileError as ChannelFileError
-    from pnp.channel_file import load as load
-    from pnp.hole import read_hole as read_hole
-    from pnp.hysteresis import Sweep as Sweep
-    from pnp.hysteresis import sweep as sweep
-    from pnp.profiles import ChannelError as ChannelError
+    from pnp.analysis.batch import solve_batch as solve_batch
+    from pnp.analysis.branch import Branch as Branch
+    from pnp.analysis.branch import trace as trace
+    from pnp.analysis.hysteresis import Hysteresis as Hysteresis
+    from pnp.analysis.hysteresis import hysteresis as hysteresis
+    from pnp.analysis.solution import Currents as Currents
+    from pnp.analysis.solution import Solution as Solution
+    from pnp.analysis.steady import ConvergenceError as ConvergenceError
+    from pnp.analysis.steady import IVCurve as IVCurve
+    from pnp.analysis.steady import conductance as conductance
+    from pnp.analysis.steady import iv_curve as iv_curve
+    from pnp.analysis.steady import reversal_potential as reversal_potential
+    from pnp.analysis.steady import solve as solve
+    from pnp.channel import activity as activity
+    from pnp.channel.channel import Channel as Channel
+    from pnp.channel.ions import Ion as Ion
+    from pnp.channel.profiles import ChannelError as ChannelError
+    from pnp.io.channel_file.reader import ChannelFileError as ChannelFileError
+    from pnp.io.channel_file.reader import load as load
+    from pnp.io.hole import read_hole as read_hole
+    from pnp.io.presets import presets as presets
     from pnp.settings import Settings as Settings
     from pnp.settings import Status as Status
-    from pnp.solution import Currents as Currents
-    from pnp.solution import Solution as Solution
-    from pnp.species import Ion as Ion
-    from pnp.steady import ConvergenceError as ConvergenceError
-    from pnp.steady import IVCurve as IVCurve
-    from pnp.steady import conductance as conductance
-    from pnp.steady import iv_curve as iv_curve
-    from pnp.steady import reversal_potential as reversal_potential
-    from pnp.steady import solve as solve
 
 __all__ = [
     "Branch",
@@ -100,18 +100,17 @@ __all__ = [
     "ChannelFileError",
     "ConvergenceError",
     "Currents",
+    "Hysteresis",
     "IVCurve",
     "Ion",
     "Settings",
     "Solution",
     "Status",
-    "Sweep",
+    "activity",
     "channel",
     "conductance",
-    "excess",
-    "field_plot",
     "fit",
-    "hole",
+    "hysteresis",
     "iv_curve",
     "load",
     "plot",
@@ -120,7 +119,6 @@ __all__ = [
     "reversal_potential",
     "solve",
     "solve_batch",
-    "sweep",
     "theory",
     "trace",
     "units",
@@ -131,7 +129,7 @@ def __getattr__(name: str):
     if name in _HOME:
         value = getattr(importlib.import_module(f"pnp.{_HOME[name]}"), name)
     elif name in _MODULES:
-        value = importlib.import_module(f"pnp.{name}")
+        value = importlib.import_module(_MODULES[name])
     else:
         raise AttributeError(f"module 'pnp' has no attribute {name!r}")
     globals()[name] = value

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 class Status(enum.IntEnum):
     """How a solve ended; `.text` says what to do about it.
 
-    Of those of a single solve the greater is the worse; MULTIPLE_SOLUTIONS is the verdict of two sweeps.
+    Of those of a single solve the greater is the worse; MULTIPLE_SOLUTIONS is the status_message of two sweeps.
     """
 
     CONVERGED = 0
@@ -65,17 +65,17 @@ class Settings(eqx.Module):
     tolerance: Float[Array, ""] = _limit(1e-13)
     """Largest error of phi (kT) expected to be left after the last step: to about as much of themselves the currents of
     point ions are known, whose mu follows exactly."""
-    excess_tolerance: Float[Array, ""] = _limit(1e-18)
+    nonideal_tolerance: Float[Array, ""] = _limit(1e-18)
     """The same of phi and mu where ions have an excess potential, so that mu, too, is found by steps: its error is
     multiplied by the conductance of an element over the pore's, thousands, to that of a flux, which may be small."""
-    rough_tolerance: Float[Array, ""] = _limit(1e-9)
+    loose_tolerance: Float[Array, ""] = _limit(1e-9)
     """The same of either on the coarse mesh, whose answer corrects that of the fine one by a small part of itself, and
     at the stops of a continuation."""
-    energy_cap: Float[Array, ""] = _limit(15.0)
+    max_potential_update: Float[Array, ""] = _limit(15.0)
     """Largest change in one step of z phi (kT) of the ion of highest valence. Linearised Boltzmann factors say little
     beyond a few kT, but layers of 100 kT have to be crossed, while a step too far is taken back by 1 kT a step.
     Of 15 to 80 tried on channels of scripts/stress.py 15 needs the fewest steps."""
-    quadratic_below: Float[Array, ""] = _limit(0.1)
+    quadratic_threshold: Float[Array, ""] = _limit(0.1)
     """Largest update (kT) after which Newton is taken to converge quadratically: Boltzmann factors are then
     linear to some per cent, and no cap is in the way."""
     attempt_iterations: Float[Array, ""] = _limit(250.0)
@@ -84,20 +84,20 @@ class Settings(eqx.Module):
     direct: Float[Array, ""] = _limit(1.0)
     """1: the whole problem is tried at once, from the start that is given. 0: never, every problem is walked to from
     the pore without charge and voltage. A solution reached on both ways is more certain to be the only one."""
-    first_stride: Float[Array, ""] = _limit(0.25)
+    first_continuation_step: Float[Array, ""] = _limit(0.25)
     """First step of the continuation, of a path of length 1 (charge to 0.5, voltage from there)."""
-    smallest_stride: Float[Array, ""] = _limit(1e-4)
+    smallest_continuation_step: Float[Array, ""] = _limit(1e-4)
     """The continuation gives up below this."""
 
-    def hasty(self) -> "Settings":
+    def few_iterations(self) -> "Settings":
         """These, for cases that are in no way hard: given up after 20 steps, without a continuation."""
         quick = jnp.minimum(20.0, self.attempt_iterations)
         return eqx.tree_at(lambda s: s.attempt_iterations, self.without_continuation(), quick)
 
     def without_continuation(self) -> "Settings":
         """These, but a target that is not reached at once is given up."""
-        return eqx.tree_at(lambda s: s.smallest_stride, self, jnp.asarray(jnp.inf))
+        return eqx.tree_at(lambda s: s.smallest_continuation_step, self, jnp.asarray(jnp.inf))
 
     def rough(self) -> "Settings":
         """These, with the rough tolerance everywhere."""
-        return eqx.tree_at(lambda s: (s.tolerance, s.excess_tolerance), self, (self.rough_tolerance,) * 2)
+        return eqx.tree_at(lambda s: (s.tolerance, s.nonideal_tolerance), self, (self.loose_tolerance,) * 2)

@@ -70,8 +70,8 @@ def main():
 
     import pnp
     from pnp.fit import PNP, fit
-    from pnp.fit.fitting import fit_problem
-    from pnp.fit.problem import Problem
+    from pnp.fit.estimate.fit import fit_problem
+    from pnp.fit.estimate.problem import Problem
 
     channel = pnp.load("kcsa-like")
     data = measured(channel, given.nodes)

@@ -19,37 +19,37 @@ from scipy.sparse import csc_matrix
 from scipy.sparse.linalg import splu
 
 import pnp
-from pnp.charge import WallCharge
-from pnp.edges import System, linearize
-from pnp.levels import Levels, make_levels
-from pnp.plane import AxialPlane
+from pnp.analysis.discretized import Discretized, discretize
+from pnp.analysis.solution import solve_on_meshes, steady_state
+from pnp.channel.charge import WallCharge
+from pnp.finite_volume.axisymmetric.assembly import System, linearize
+from pnp.finite_volume.axisymmetric.scheme import AxisymmetricScheme
 from pnp.settings import Settings
-from pnp.solution import solve_levels, steady_state
 
 
 @eqx.filter_jit
-def converged(levels: Levels, voltage):
+def converged(discretized: Discretized, voltage):
     """The problem and unknowns of the fine grid, with a lane."""
-    _, fine = solve_levels(levels, voltage, Settings())
+    _, fine = solve_on_meshes(discretized, voltage, Settings())
     return jax.tree.map(lambda leaf: leaf[..., None], (fine.steady.whole(), fine.unknowns))
 
 
 @eqx.filter_jit
 def step(problem, unknowns):
     """One Newton update: linearised, eliminated, solved."""
-    return AxialPlane().update(problem, unknowns, False, None)[0]
+    return AxisymmetricScheme().update(problem, unknowns, False, None)[0]
 
 
 @eqx.filter_jit
-def solved(levels: Levels, voltage):
+def solved(discretized: Discretized, voltage):
     """On both grids, with all that is made of it."""
-    return steady_state(levels, voltage, Settings())
+    return steady_state(discretized, voltage, Settings())
 
 
 @eqx.filter_jit
-def gradient(levels: Levels, voltage):
-    """Of the current by all numbers of the levels, and the current."""
-    numbers, rest = eqx.partition(levels, eqx.is_inexact_array)
+def gradient(discretized: Discretized, voltage):
+    """Of the current by all numbers of the discretized, and the current."""
+    numbers, rest = eqx.partition(discretized, eqx.is_inexact_array)
     current = lambda numbers: steady_state(eqx.combine(numbers, rest), voltage, Settings()).current
     return jax.value_and_grad(current)(numbers)
 
@@ -119,22 +119,23 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|---|---|")
     currents = []
     for resolution in map(float, given.resolutions.split(",")):
-        levels = make_levels(channel, 400, resolution)
-        problem, unknowns = converged(levels, voltage)
-        repeats = 3 if levels.r.size > 10_000 else 7
+        discretized = discretize(channel, 400, resolution)
+        problem, unknowns = converged(discretized, voltage)
+        repeats = 3 if discretized.r.size > 10_000 else 7
         own = seconds(lambda at=(problem, unknowns): step(*at), repeats)
         system = eqx.filter_jit(linearize)(problem, unknowns * (1 + 1e-6))
         matrix, rhs = sparse(system)
         other, x = superlu(matrix, rhs, repeats)
         found = np.moveaxis(np.asarray(step(problem, unknowns * (1 + 1e-6)))[..., 0], 0, 1).ravel()
         assert np.abs(found - x).max() < 1e-6 * np.abs(x).max(), "SuperLU finds another update"
-        state = solved(levels, voltage)
-        whole = seconds(lambda levels=levels: solved(levels, voltage), 3)
-        slope = seconds(lambda levels=levels: gradient(levels, voltage), 3)
+        state = solved(discretized, voltage)
+        whole = seconds(lambda discretized=discretized: solved(discretized, voltage), 3)
+        slope = seconds(lambda discretized=discretized: gradient(discretized, voltage), 3)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
         currents.append(float(state.current))
         print(
-            f"| {levels.r.size} | {own:.3f} | {other:.3f} | {other / own:.2f} | {whole:.2f} | {int(state.iterations)} "
+            f"| {discretized.r.size} | {own:.3f} | {other:.3f} | {other / own:.2f} | {whole:.2f} | "
+            f"{int(state.iterations)} "
             f"| {slope / whole:.2f} | {peak:.1f} | {float(state.discretization_error):.1e} |",
             flush=True,
         )

@@ -19,7 +19,7 @@ def problem(nodes):
 
     import pnp
     from pnp.fit import PNP, IVData
-    from pnp.fit.problem import Problem
+    from pnp.fit.estimate.problem import Problem
 
     x = np.array([0.0, 3.0, 3.0, 5.0, 5.0, 8.0])
     channel = pnp.Channel.from_profiles(
@@ -44,8 +44,8 @@ def fitted(of, replicas, seed, say):
     """(s, standard errors with known errors, chi2) of each replica."""
     import numpy as np
 
-    from pnp.fit.optimise import minimise
-    from pnp.fit.uncertainty import uncertainty
+    from pnp.fit.estimate.covariance import uncertainty
+    from pnp.fit.estimate.levenberg_marquardt import minimise
 
     space = of.space
     targets = of.target + of.sd * np.random.default_rng(seed).normal(size=(replicas, of.target.size))
@@ -74,7 +74,7 @@ def main():
         parser.error("--replicas must be at least 2, --nodes at least 24")
     import numpy as np
 
-    from pnp.fit.uncertainty import quantile
+    from pnp.fit.estimate.covariance import quantile
 
     of = problem(given.nodes)
     say = lambda text: print(f"\r{text}", end="", file=sys.stderr, flush=True) if sys.stderr.isatty() else None

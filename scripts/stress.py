@@ -36,7 +36,7 @@ ION_SETS = (
     (1, 1, 2, 3, -1, -2),
 )
 REGIONS = 3
-CLAIM = 0.01  # an unflagged current is at least this good: pnp.solution.COARSE_ERROR
+CLAIM = 0.01  # an unflagged current is at least this good: pnp.analysis.solution.COARSE_ERROR
 RANGES = {
     "radius": (0.15, 50.0),  # nm
     "length": (0.5, 1e4),  # nm
@@ -122,9 +122,9 @@ def make_channel(numbers, valence, sharp):
     import jax.numpy as jnp
 
     import pnp
-    from pnp.channel import Pore
-    from pnp.charge import VolumeCharge
-    from pnp.profiles import Circle, Constant, Table
+    from pnp.channel.channel import Pore
+    from pnp.channel.charge import VolumeCharge
+    from pnp.channel.profiles import Circle, Constant, Table
 
     names = [f"ion {k + 1}" for k in range(len(valence))]
     ends = jnp.concatenate([jnp.zeros(1), jnp.cumsum(numbers["share"])]) * numbers["length"]
@@ -159,7 +159,7 @@ def solve(group, nodes, settings=None, progress=None):
 
 
 def judge(found, reference):
-    """The verdict on every channel of a group, as masks [channel] by name, and how far off the currents are."""
+    """The status_message on every channel of a group, as masks [channel] by name, and how far off the currents are."""
     from pnp import Status
 
     coarse, absent = Status.MESH_TOO_COARSE, Status.NOT_CONVERGED

@@ -13,19 +13,19 @@ import numpy as np
 import pytest
 
 import pnp
-from pnp import levels
+from pnp.analysis import discretized
 
-IDEAL = pnp.excess.Ideal()
+IDEAL = pnp.channel.activity.Ideal()
 X = np.array([0.0, 3.0, 3.0, 5.0, 5.0, 8.0])
 
 
 def hold_mesh(monkeypatch, mesh, grid=None):
     """Meshes follow the Debye length and are constants to derivatives: keep them where they are, for differences."""
-    monkeypatch.setattr(levels, "make_mesh", lambda channel, nodes: mesh)
-    monkeypatch.setattr(levels, "make_grid", lambda channel, resolution: grid)
+    monkeypatch.setattr(discretized, "make_mesh", lambda channel, nodes: mesh)
+    monkeypatch.setattr(discretized, "make_axisymmetric_mesh", lambda channel, resolution: grid)
     # Not the compiled ones, which would keep the mesh beyond the test.
     for made in ("_line_levels", "_plane_levels", "_plane_levels_quickly"):
-        monkeypatch.setattr(levels, made, getattr(levels, made).__wrapped__)
+        monkeypatch.setattr(discretized, made, getattr(discretized, made).__wrapped__)
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ import numpy as np
 
 import pnp
 from pnp import theory, units
-from pnp.excess import Steric
+from pnp.channel.activity import Steric
 from validation.case import Check, Result
 from validation.channels import NODES, layers
 

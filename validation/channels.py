@@ -13,7 +13,7 @@ POINTS = 6
 VOLTAGES = np.linspace(-100.0, 100.0, 11)
 """mV."""
 NODES = 400
-IDEAL = pnp.excess.Ideal()
+IDEAL = pnp.channel.activity.Ideal()
 SALT = {"K": pnp.Ion(1, 1.957), "Cl": pnp.Ion(-1, 2.032)}
 FOUR_IONS = {"K": pnp.Ion(1, 1.957), "Na": pnp.Ion(1, 1.334), "Ca": pnp.Ion(2, 0.792), "Cl": pnp.Ion(-1, 2.032)}
 

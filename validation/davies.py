@@ -15,7 +15,7 @@ from scipy import constants, optimize
 
 import pnp
 from pnp import theory
-from pnp.excess import Davies
+from pnp.channel.activity import Davies
 from validation.case import Check, Result
 from validation.channels import NODES, VOLTAGES, fine_reversal, layers
 

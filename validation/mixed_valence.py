@@ -8,8 +8,8 @@ KCl only as L/λ → 0, with an error of (L/λ)². A thick pore has no constant 
 
     dφ/dx = −(kT/e) Σ (z J/D) / Σ z² c,   dc/dx = −J/D − z c (e/kT) dφ/dx
 
-an ordinary problem, solved here by SciPy with V such that Σ z J = 0, and approached as (λ/L)². There is no closed form;
-Henderson's, which assumes linear profiles, comes near.
+an ordinary problem, solved here by SciPy with V such that Σ z J = 0, and linearisation_point as (λ/L)². There is no
+closed form; Henderson's, which assumes linear profiles, comes near.
 """
 
 import numpy as np

@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.special import i0, i1
 
-from pnp.charge import WallCharge
-from pnp.profiles import as_profile
+from pnp.channel.charge import WallCharge
+from pnp.channel.profiles import as_profile
 from validation.case import Check, Result
 from validation.plane_problem import draw_errors, ends, grids, posed, solved, tube
 from validation.radial import debye, slope_of

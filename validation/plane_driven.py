@@ -10,7 +10,7 @@ across. With both end cross-sections held at it this is the only answer. φ_PB a
 
 import numpy as np
 
-from pnp.charge import WallCharge
+from pnp.channel.charge import WallCharge
 from validation import radial
 from validation.case import Check, Result
 from validation.channels import SALT

@@ -10,7 +10,7 @@ import numpy as np
 
 import pnp
 from pnp import theory
-from pnp.charge import WallCharge
+from pnp.channel.charge import WallCharge
 from validation.case import Check, Result
 from validation.plane_problem import TEMPERATURE, tube
 

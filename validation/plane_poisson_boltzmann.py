@@ -16,7 +16,7 @@ import numpy as np
 from scipy import constants
 
 import pnp
-from pnp.charge import WallCharge
+from pnp.channel.charge import WallCharge
 from validation import radial
 from validation.case import Check, Result
 from validation.plane_problem import PERMITTIVITY, draw_errors, ends, grids, posed, solved, tube

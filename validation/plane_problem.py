@@ -9,13 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pnp.assembly import Problem
-from pnp.channel import Channel
-from pnp.edges import eliminated, flux_along, held_values, linearize
-from pnp.grid import Grid, make_plane
-from pnp.membrane import Membrane, Reservoir
-from pnp.pore import Pore
-from pnp.profiles import as_profile
+from pnp.channel.channel import Channel
+from pnp.channel.membrane import Membrane, Reservoir
+from pnp.channel.pore import Pore
+from pnp.channel.profiles import as_profile
+from pnp.finite_volume.axial.assembly import Problem
+from pnp.finite_volume.axisymmetric.assembly import eliminated, flux_along, held_values, linearize
+from pnp.finite_volume.axisymmetric.mesh import AxisymmetricMesh, make_cells
 from pnp.units import CURRENT_PER_FLUX
 from validation.channels import SALT
 
@@ -30,7 +30,8 @@ _CAP, _STEPS, _TOLERANCE = 2.0, 60, 1e-10  # kT
 def tube(radius, length, inside, outside=None, *, charge=(), pmf=None, membrane=NO_FIELD, kind="none"):
     """A pore from z = 0 to `length` (nm) without pieces, for KCl: its radius (nm) a number or a function of z.
 
-    inside, outside: mM; equal if not given. charge: those of `pnp.charge`. pmf: {ion: kT}. kind: of the reservoirs.
+    inside, outside: mM; equal if not given. charge: those of `pnp.channel.charge`. pmf: {ion: kT}. kind: of the
+    reservoirs.
     """
     ends = jnp.array([0.0, length])
     area = (lambda z: jnp.pi * radius(z) ** 2) if callable(radius) else np.pi * radius**2
@@ -52,7 +53,7 @@ def grids(channel, grading=0.6):
     wall = np.asarray(channel.wall_radius(jnp.asarray(z)))[:, None]
     core = wall * np.sin(0.4 * np.pi * t) / np.sin(0.4 * np.pi)
     solid = wall + (1.5 * wall.max() - wall) * np.linspace(0.0, 1.0, SOLID + 1)[1:]
-    finest = Grid(jnp.asarray(z), jnp.asarray(np.concatenate([core, solid], axis=1)), CORE, (0, SLABS))
+    finest = AxisymmetricMesh(jnp.asarray(z), jnp.asarray(np.concatenate([core, solid], axis=1)), CORE, (0, SLABS))
     return [finest.coarse.coarse, finest.coarse, finest]
 
 
@@ -61,7 +62,7 @@ def posed(channel, grid, held, concentration=None) -> Problem:
 
     mu is counted from ln `concentration` (mM, one for each ion), the bath's if not given.
     """
-    plane = eqx.filter_jit(make_plane)(channel, grid)
+    plane = eqx.filter_jit(make_cells)(channel, grid)
     plane = eqx.tree_at(lambda p: p.bath, plane, jnp.asarray(held))
     bath = channel.bath_concentration if concentration is None else jnp.array([concentration] * 2, float)
     excess = channel.excess.law(channel.ion_names, channel.bath_permittivity, channel.temperature)

@@ -13,7 +13,7 @@ drops out.
 import numpy as np
 
 import pnp
-from pnp.charge import WallCharge
+from pnp.channel.charge import WallCharge
 from validation import radial
 from validation.case import Check, Result
 from validation.channels import SALT

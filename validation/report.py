@@ -12,9 +12,9 @@ from pathlib import Path
 import jax
 from matplotlib.figure import Figure
 
-from pnp.atomic import write_whole
+from pnp.io.atomic_write import write_whole
 
-HEAD = ("case", "quantity", "computed", "exact", "error", "tolerance", "order", "verdict")
+HEAD = ("case", "quantity", "computed", "exact", "error", "tolerance", "order", "status_message")
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 76rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
 table { border-collapse: collapse; font-size: 0.85rem; margin: 1rem 0 }
@@ -44,9 +44,9 @@ def _cells(check) -> tuple[str, ...]:
     order = "" if check.observed_order is None else f"{check.observed_order:.2f}"
     if check.order is not None:
         order += f" ({check.order:g})"
-    verdict = "ok" if check.passed else "FAILED"
+    status_message = "ok" if check.passed else "FAILED"
     numbers = (value(check.computed), value(check.exact), size(check.error, 2), size(check.tolerance, 2))
-    return check.quantity, *numbers, order, verdict
+    return check.quantity, *numbers, order, status_message
 
 
 def table(runs, seconds: float) -> str:
@@ -61,8 +61,8 @@ def table(runs, seconds: float) -> str:
             text += ["", f"-- {kind} --"]
         text += map(join, rows(run))
     failed = [run.name for run in runs if not run.passed]
-    verdict = f"failed: {', '.join(failed)}" if failed else "all passed"
-    text += ["", f"{len(runs)} cases, {len(lines) - 1} checks, {seconds:.0f} s: {verdict}"]
+    status_message = f"failed: {', '.join(failed)}" if failed else "all passed"
+    text += ["", f"{len(runs)} cases, {len(lines) - 1} checks, {seconds:.0f} s: {status_message}"]
     return "\n".join(text)
 
 

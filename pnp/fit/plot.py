@@ -6,9 +6,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from pnp.fit.data import IVData
-from pnp.fit.outcome import Fit
-from pnp.style import DASHED, GUIDE, STYLE, TOTAL, color
+from pnp.fit.data.measurements import IVData
+from pnp.fit.estimate.result import Fit
+from pnp.plot.style import DASHED, GUIDE, STYLE, TOTAL, color
 
 
 def plot_fit(fit: Fit, other: Fit | None = None, figure: Figure | None = None) -> Figure:

@@ -8,18 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from pnp.atomic import write_whole
-from pnp.channel_file import ChannelFileError, read_contents
-from pnp.fit.cautions import CUT_SHORT
-from pnp.fit.data import IVData, ReversalData
-from pnp.fit.likelihood import Interval
-from pnp.fit.optimise import Run
-from pnp.fit.outcome import Estimate, Fit, FitStatus
-from pnp.fit.parameters import FitError
-from pnp.fit.places import file_with
-from pnp.fit.problem import Problem
-from pnp.fit.sampling import Posterior
-from pnp.results import plain
+from pnp.fit.data.measurements import IVData, ReversalData
+from pnp.fit.estimate.levenberg_marquardt import Run
+from pnp.fit.estimate.posterior import Posterior
+from pnp.fit.estimate.problem import Problem
+from pnp.fit.estimate.profile_likelihood import Interval
+from pnp.fit.estimate.result import Estimate, Fit, FitStatus
+from pnp.fit.estimate.warnings import CUT_SHORT
+from pnp.fit.model.parameters import FitError
+from pnp.fit.model.paths import file_with
+from pnp.io.atomic_write import write_whole
+from pnp.io.channel_file.reader import ChannelFileError, read_contents
+from pnp.io.datasets import plain
 
 MAX_BYTES = 10_000_000
 

@@ -14,6 +14,12 @@ from pnp.theory.conductance import ohmic_current as ohmic_current
 from pnp.theory.conductance import ohmic_line as ohmic_line
 from pnp.theory.conductance import slope_conductance as slope_conductance
 from pnp.theory.conductance import slope_resistance as slope_resistance
+from pnp.theory.diffusion_limits import buffer_length as buffer_length
+from pnp.theory.diffusion_limits import disc_entry_current as disc_entry_current
+from pnp.theory.diffusion_limits import hemisphere_entry_current as hemisphere_entry_current
+from pnp.theory.diffusion_limits import microdomain_concentration as microdomain_concentration
+from pnp.theory.diffusion_limits import microdomain_potential as microdomain_potential
+from pnp.theory.diffusion_limits import stokes_einstein_diffusivity as stokes_einstein_diffusivity
 from pnp.theory.donnan import GibbsDonnan as GibbsDonnan
 from pnp.theory.donnan import counter_ion_concentration as counter_ion_concentration
 from pnp.theory.donnan import counter_ion_potential as counter_ion_potential
@@ -63,12 +69,6 @@ from pnp.theory.pores import limiting_current as limiting_current
 from pnp.theory.pores import pore_conductance as pore_conductance
 from pnp.theory.pores import wall_charge_density as wall_charge_density
 from pnp.theory.roots import monotone_root as monotone_root
-from pnp.theory.supply import buffer_length as buffer_length
-from pnp.theory.supply import disc_entry_current as disc_entry_current
-from pnp.theory.supply import hemisphere_entry_current as hemisphere_entry_current
-from pnp.theory.supply import microdomain_concentration as microdomain_concentration
-from pnp.theory.supply import microdomain_potential as microdomain_potential
-from pnp.theory.supply import stokes_einstein_diffusivity as stokes_einstein_diffusivity
 from pnp.theory.transporters import ANION_EXCHANGER as ANION_EXCHANGER
 from pnp.theory.transporters import KCC as KCC
 from pnp.theory.transporters import NCKX as NCKX

@@ -12,8 +12,8 @@ from jaxtyping import Array, ArrayLike, Float
 from pnp import units
 from pnp.theory.checks import known, neutral, refuse_unless_binary
 from pnp.theory.electrolyte import boltzmann_concentration, debye_length
+from pnp.theory.removable_singularities import exponential_remainder, relative_log1p
 from pnp.theory.roots import monotone_root
-from pnp.theory.series import exponential_remainder, relative_log1p
 
 HIGHEST_POTENTIAL = 100.0
 """kT/e (2.6 V at 25 °C) within which potentials are looked for; exp(±zφ) of a trivalent ion still fits a float."""

@@ -15,8 +15,8 @@ from pnp.theory.donnan import donnan_concentration, donnan_potential
 from pnp.theory.double_layer import HIGHEST_POTENTIAL
 from pnp.theory.electrolyte import ionic_strength
 from pnp.theory.ghk import bernoulli, ghk_current
+from pnp.theory.removable_singularities import langevin_weight
 from pnp.theory.roots import monotone_root
-from pnp.theory.series import langevin_weight
 
 
 def henderson_potential(

@@ -8,8 +8,8 @@ import pytest
 
 import pnp
 from pnp.fit import FitError, IVData, fit
-from pnp.fit.optimise import Run
-from pnp.fit.places import file_with
+from pnp.fit.estimate.levenberg_marquardt import Run
+from pnp.fit.model.paths import file_with
 from pnp.fit.record import fit_record, resumed, unfinished_record, write_channel, write_record
 from tests.fit.conftest import VOLTAGE, bath, ghk_data
 

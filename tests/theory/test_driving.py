@@ -131,7 +131,7 @@ def test_electrochemical_potential_with_activities():
 
 
 def test_chemical_and_electrical_forces_on_a_neuron_at_rest():
-    """K+ is pushed out and pulled in, and the push wins; on Na+ both forces point inward."""
+    """K+ is dF_dV out and pulled in, and the push wins; on Na+ both forces point inward."""
     push = lambda inside, outside: float(theory.electrochemical_potential_difference(0.0, inside, outside, 1))
     pull = float(theory.electrochemical_potential_difference(-65.0, 1.0, 1.0, 1))
     assert push(140.0, 5.0) < 0 < pull < -push(140.0, 5.0)

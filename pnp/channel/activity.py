@@ -1,0 +1,341 @@
+"""Excess chemical potentials: what keeps ions from being ideal, as functions of the concentrations at one place.
+
+    mu_k = ln c_k + z_k phi + w_k + mu_ex_k(c),    kT;   w_k: what position alone sets (pmf, Born energy)
+
+The solver's unknown is mu. It knows the activity a_k = exp(mu_k − z_k phi − w_k) = gamma_k c_k, with mu_ex = ln gamma,
+and needs c; the baths give c, and need a. A law says both. Laws are plain arithmetic on one array per ion, whatever
+the axes of the arrays. All of them come from a free energy (∂mu_ex_j/∂c_k = ∂mu_ex_k/∂c_j) that is convex, so that to
+every set of activities belongs one set of concentrations.
+"""
+
+import abc
+import functools
+from collections.abc import Mapping, Sequence
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from pnp import units
+from pnp.theory.activity import debye_huckel_slope
+
+Number = Float[Array, ""] | float
+PerIon = Sequence[Float[Array, "*place"]]
+Baths = Mapping[str, Mapping[str, float]]
+"""Concentrations by side and ion, mM."""
+
+WATER_SIZE = 0.3104
+"""nm: edge of the cube that a molecule has in water of 55.5 M."""
+
+DAVIES_LIMIT = 0.5
+"""Ionic strength up to which Davies' equation is meant to hold, M (Davies, 1962, Ion Association)."""
+
+_STANDARD = 1e3  # mM in the 1 M that Davies' equation refers to
+_SETTLED = 1e-12  # last step of Newton's method, after which it is exact to round-off, even next to Davies' limit
+_STEPS = 100  # at most: halving alone would do with half of them
+
+
+class ActivityCoefficients(eqx.Module):
+    """mu_ex of all ions at a place, as the solver evaluates it; its numbers are in the order of the ions."""
+
+    @abc.abstractmethod
+    def of_concentration(self, concentration: PerIon, valence: PerIon) -> PerIon:
+        """mu_ex of each ion (kT) from the concentrations, mM."""
+
+    @abc.abstractmethod
+    def of_activity(self, log_activity: PerIon, valence: PerIon) -> PerIon:
+        """mu_ex of each ion (kT) from ln(gamma c / 1 mM)."""
+
+    def solve_at(self, log_activity: PerIon, valence: PerIon) -> "ActivityCoefficients":
+        """The same law where these are the activities: what `of_activity` has to solve an equation for is known,
+        and only its derivatives are left to work out, however often."""
+        return self
+
+    def activity(self, concentration: PerIon, valence: PerIon) -> Float[Array, "ion *place"]:
+        """gamma c, mM."""
+        own = self.of_concentration(concentration, valence)
+        return jnp.stack([c * jnp.exp(e) for c, e in zip(concentration, own, strict=True)])
+
+
+class Excess(eqx.Module):
+    """A model of mu_ex as a channel names it."""
+
+    @abc.abstractmethod
+    def law(self, ion_names: Sequence[str], permittivity: Number, temperature: Number) -> ActivityCoefficients:
+        """For these ions in water of this relative permittivity and temperature (K)."""
+
+    @abc.abstractmethod
+    def describe(self, permittivity: Number, temperature: Number) -> str:
+        """One line for people."""
+
+    def problems(
+        self, valence: Mapping[str, int], baths: Baths, permittivity: Number, temperature: Number
+    ) -> list[str]:
+        """What is wrong with the model for these ions and baths, as `path: reason`; of known numbers."""
+        return []
+
+
+class PointIons(ActivityCoefficients):
+    """mu_ex = 0."""
+
+    def of_concentration(self, concentration, valence):
+        return [0.0] * len(concentration)
+
+    def of_activity(self, log_activity, valence):
+        return [0.0] * len(log_activity)
+
+
+class Ideal(Excess):
+    """Point ions that see each other through the mean field only: mu_ex = 0."""
+
+    def law(self, ion_names, permittivity, temperature):
+        return PointIons()
+
+    def describe(self, permittivity, temperature):
+        return "none (point ions)"
+
+
+class Steric(Excess):
+    """Ions of finite size on a lattice: with volumes v = a³, mu_ex_k = −(v_k/v₀) ln(1 − Σ v_j c_j).
+
+    size: a, nm, the edge of the cube an ion fills: a number for all of them, or one by name. solvent: edge of the cube
+    of volume v₀ that a molecule of solvent fills. Without it, ions of one size have it too: Bikerman's law
+    mu_ex = −ln(1 − a³ Σ c), whose concentrations are explicit, c = γc / (1 + a³ Σ γc). Ions of several sizes are among
+    molecules of water, of 0.31 nm; the factor v_k/v₀ is what makes their mu_ex the derivative of a free energy.
+    Bikerman (1942, Phil. Mag. 33:384); Kilic, Bazant & Ajdari (2007, Phys. Rev. E 75:021502); for several sizes
+    Li (2009, Nonlinearity 22:811), Zhou, Wang & Li (2011, Phys. Rev. E 84:021901).
+    """
+
+    size: Mapping[str, Number] | Number
+    solvent: Number | None = None
+
+    def law(self, ion_names, permittivity, temperature):
+        size = jnp.stack([jnp.asarray(self._size(name), float) for name in ion_names])
+        volume = size**3 / units.MILLIMOLAR_PER_CHARGE_DENSITY
+        return _Lattice(volume, None if self._solvent is None else (size / self._solvent) ** 3)
+
+    def _size(self, name):
+        return self.size[name] if isinstance(self.size, Mapping) else self.size
+
+    @property
+    def _solvent(self):
+        return WATER_SIZE if self.solvent is None and isinstance(self.size, Mapping) else self.solvent
+
+    def describe(self, permittivity, temperature):
+        sizes = self.size if isinstance(self.size, Mapping) else {"": self.size}
+        listed = ", ".join(f"{k} {float(a):g}".strip() for k, a in sizes.items())
+        among = "" if self._solvent is None else f" in a solvent of {float(self._solvent):g} nm"
+        most = units.MILLIMOLAR_PER_CHARGE_DENSITY / min(map(float, sizes.values())) ** 3 / 1e3
+        return f"steric, ions of {listed} nm{among} (at most {most:.3g} M)"
+
+    def problems(self, valence, baths, permittivity, temperature):
+        found = []
+        given = {"size": self.size}
+        if isinstance(self.size, Mapping):
+            given = {f"size.{name}": a for name, a in self.size.items()}
+            ions = ", ".join(valence)
+            found += [f"excess.size.{k}: no such ion (the ions are {ions})" for k in self.size if k not in valence]
+            missing = "is missing: give one number for all ions, or one for each"
+            found += [f"excess.size.{k}: {missing}" for k in valence if k not in self.size]
+        given |= {} if self.solvent is None else {"solvent": self.solvent}
+        positive = lambda a: np.isfinite(float(a)) and float(a) > 0
+        found += [f"excess.{k}: must be positive, not {float(a):g} nm" for k, a in given.items() if not positive(a)]
+        if found:
+            return found
+        for side, bath in baths.items():
+            per_ion = (float(self._size(k)) ** 3 * c for k, c in bath.items() if k in valence)
+            filled = sum(per_ion) / units.MILLIMOLAR_PER_CHARGE_DENSITY
+            if filled >= 1:
+                found.append(f"{side}: ions of this size would fill {filled:.3g} of the bath, which must be below 1")
+        return found
+
+
+class _Lattice(ActivityCoefficients):
+    volume: Float[Array, " ion"]
+    """v, 1/mM."""
+    ratio: Float[Array, " ion"] | None
+    """v/v₀; 1 for all ions if not given."""
+    root: Float[Array, "*place"] | None = None
+    """t = −ln(1 − Σ v c), where it is known."""
+
+    def of_concentration(self, concentration, valence):
+        t = -jnp.log1p(-sum(v * c for v, c in zip(self.volume, concentration, strict=True)))
+        return self._excess(t, concentration)
+
+    def of_activity(self, log_activity, valence):
+        if self.ratio is None:
+            return self._excess(self._ideal(log_activity), log_activity)
+        root = self.solve_at(log_activity, valence).root if self.root is None else self.root
+        return self._excess(_implicit(_filling, root, self._terms(log_activity)), log_activity)
+
+    def solve_at(self, log_activity, valence):
+        if self.ratio is None:
+            return self
+        # `_filling` falls in t with slopes between those of its terms, 1 and v/v₀, and is convex.
+        slopes = [jnp.ones(()), *self.ratio]
+        steepest, flattest = (functools.reduce(of, slopes) for of in (jnp.maximum, jnp.minimum))
+        ideal = self._ideal(log_activity)
+        low, high = ideal / steepest, ideal / flattest
+        return _Lattice(self.volume, self.ratio, _solved(_filling, low, high, low, self._terms(log_activity)))
+
+    def _ideal(self, log_activity):
+        """ln(1 + Σ v a)."""
+        return _log_sum([1.0, *self.volume], [jnp.zeros_like(log_activity[0]), *log_activity])
+
+    def _excess(self, t, ions):
+        return [t] * len(ions) if self.ratio is None else [r * t for r in self.ratio]
+
+    def _terms(self, log_activity):
+        return list(self.volume), list(log_activity), list(self.ratio)
+
+
+class Davies(Excess):
+    """Davies' equation: mu_ex_k = −A ln10 z_k² (√I/(1 + √I) − B I), I = ½ Σ z² c in M, up to I = 0.5 M.
+
+    slope: A, M^-½; if not given, Debye and Hückel's from the bath permittivity and the temperature,
+    `theory.debye_huckel_slope`. coefficient: B, 0.3. Davies (1962, Ion Association).
+
+    The linear term is a fit to some 0.5 M. Beyond it grows without bound, and would make Ca2+ fifty times too active at
+    the concentrations in a charged pore: there mu_ex keeps its value at 0.5 M. That leaves a kink, small since the
+    law is almost flat there (its lowest point is at 0.4 M). Concentrations are unique where activities rise with
+    them, A ln10 z² I d(…)/dI < 1: in water up to z = 3, and else refused.
+    """
+
+    slope: Number | None = None
+    coefficient: Number = 0.3
+
+    def law(self, ion_names, permittivity, temperature):
+        slope = debye_huckel_slope(permittivity, temperature) if self.slope is None else self.slope
+        return _DaviesLaw(jnp.asarray(slope, float), jnp.asarray(self.coefficient, float))
+
+    def describe(self, permittivity, temperature):
+        law = self.law((), permittivity, temperature)
+        return (
+            f"Davies, A = {float(law.slope):.4g} M^-½, B = {float(law.coefficient):g}, "
+            f"constant beyond I = {DAVIES_LIMIT:g} M"
+        )
+
+    def problems(self, valence, baths, permittivity, temperature):
+        found = []
+        if self.slope is not None and not (np.isfinite(float(self.slope)) and float(self.slope) >= 0):
+            found.append(f"excess.slope: must be 0 or more, not {float(self.slope):g}")
+        if not np.isfinite(float(self.coefficient)):
+            found.append(f"excess.coefficient: must be finite, not {float(self.coefficient):g}")
+        if found:
+            return found
+        # The steepest A ln10 I d(…)/dI within the limit; it has one maximum, smooth on this grid.
+        root = np.sqrt(np.linspace(0.0, DAVIES_LIMIT, 2001))
+        rise = root / (2 * (1 + root) ** 2) - float(self.coefficient) * root**2
+        slope = float(self.law((), permittivity, temperature).slope)
+        highest = max(valence, key=lambda k: abs(valence[k]))
+        if np.log(10.0) * slope * rise.max() * valence[highest] ** 2 >= 1:
+            found.append(
+                f"excess: by Davies' equation with A = {slope:.3g} M^-½ the activity of {highest} "
+                f"(z = {valence[highest]:+d}) would fall as more is added, so it does not hold for this ion here"
+            )
+        return found
+
+
+class _DaviesLaw(ActivityCoefficients):
+    slope: Float[Array, ""]
+    coefficient: Float[Array, ""]
+    root: Float[Array, "*place"] | None = None
+    """ln of the ionic strength in M, where it is known."""
+
+    def of_concentration(self, concentration, valence):
+        strength = sum(h * c for h, c in zip(_half_squares(valence), concentration, strict=True))
+        return self._excess(jnp.log(strength), valence)
+
+    def of_activity(self, log_activity, valence):
+        root = self.solve_at(log_activity, valence).root if self.root is None else self.root
+        return self._excess(_implicit(_strength_gap, root, self._terms(log_activity, valence)), valence)
+
+    def solve_at(self, log_activity, valence):
+        start = _log_sum(_half_squares(valence), log_activity)  # of an ideal solution
+        steepest = jnp.log(10.0) * self.slope * functools.reduce(jnp.maximum, [z * z for z in valence])
+        # Up to the limit √I/(1 + √I) and B I lie between 0 and their values there.
+        linear = self.coefficient * DAVIES_LIMIT
+        root = DAVIES_LIMIT**0.5 / (1 + DAVIES_LIMIT**0.5)
+        low = start + steepest * jnp.minimum(-linear, 0.0)
+        high = start + steepest * (root + jnp.maximum(-linear, 0.0))
+        terms = self._terms(log_activity, valence)
+        return _DaviesLaw(self.slope, self.coefficient, _solved(_strength_gap, low, high, start, terms))
+
+    def _terms(self, log_activity, valence):
+        return list(valence), list(log_activity), self.slope, self.coefficient
+
+    def _excess(self, log_strength, valence):
+        factor = -jnp.log(10.0) * self.slope * _davies(log_strength, self.coefficient)
+        return [z * z * factor for z in valence]
+
+
+# --- the scalar equations behind the concentrations ---------------------------------------------
+
+
+def _filling(t, terms):
+    """ln(e^−t + Σ v a e^(−t v/v₀)): zero where t = −ln(1 − Σ v c), with a the activities."""
+    volume, log_activity, ratio = terms
+    return _log_sum([1.0, *volume], [-t, *(a - r * t for a, r in zip(log_activity, ratio, strict=True))])
+
+
+def _strength_gap(log_strength, terms):
+    """ln of the ionic strength (M) that the activities have at that of an argument, less the argument."""
+    valence, log_activity, slope, coefficient = terms
+    factor = jnp.log(10.0) * slope * _davies(log_strength, coefficient)
+    exponents = [a + z * z * factor for z, a in zip(valence, log_activity, strict=True)]
+    return _log_sum(_half_squares(valence), exponents) - log_strength
+
+
+def _half_squares(valence):
+    """z²/2 per M, which times mM is an ionic strength in M."""
+    return [z * z / (2 * _STANDARD) for z in valence]
+
+
+def _davies(log_strength, coefficient):
+    """√I/(1 + √I) − B I, constant beyond the limit; I in M."""
+    root = jnp.exp(jnp.minimum(log_strength, np.log(DAVIES_LIMIT)) / 2)
+    return root / (1 + root) - coefficient * root**2
+
+
+def _log_sum(weights, exponents):
+    """ln Σ w eˣ without overflow."""
+    largest = jax.lax.stop_gradient(functools.reduce(jnp.maximum, exponents))
+    return largest + jnp.log(sum(w * jnp.exp(x - largest) for w, x in zip(weights, exponents, strict=True)))
+
+
+def _solved(falling, low, high, guess, terms):
+    """x where falling(x, terms), decreasing in x, is zero: Newton's method, halving wherever it leaves the bracket.
+
+    A constant to differentiation; `_implicit` gives it its derivatives.
+    """
+    low, high, guess, terms = jax.lax.stop_gradient((low, high, guess, terms))
+    shape = jnp.broadcast_shapes(*(jnp.shape(x) for x in (low, high, guess)))
+    low, high, guess = (jnp.broadcast_to(x, shape) for x in (low, high, guess))
+
+    def step(state):
+        x, low, high, _, count = state
+        value, slope = jax.jvp(lambda x: falling(x, terms), (x,), (jnp.ones_like(x),))
+        low, high = jnp.where(value > 0, x, low), jnp.where(value > 0, high, x)
+        newton = x - value / slope
+        moved = jnp.where((newton >= low) & (newton <= high), newton, (low + high) / 2)
+        return moved, low, high, jnp.abs(moved - x).max(), count + 1
+
+    moving = lambda state: (state[3] > _SETTLED) & (state[4] < _STEPS)
+    return jax.lax.while_loop(moving, step, (guess, low, high, jnp.array(jnp.inf), 0))[0]
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _implicit(falling, x, terms):
+    """x itself, with the derivatives, of any order, that falling(x, terms) = 0 gives it by the implicit function
+    theorem."""
+    return x
+
+
+@_implicit.defjvp
+def _(falling, primals, tangents):
+    x, terms = _implicit(falling, *primals), primals[1]
+    _, pushed = jax.jvp(lambda t: falling(x, t), (terms,), (tangents[1],))
+    _, slope = jax.jvp(lambda x: falling(x, terms), (x,), (jnp.ones_like(x),))
+    return x, -pushed / slope

@@ -1,0 +1,134 @@
+"""A channel described in numbers, and what to be wary of: what `pnp check` shows."""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from pnp import units
+from pnp.channel.activity import Steric
+from pnp.channel.channel import Channel
+from pnp.channel.validate import HIGHEST_ENERGY
+
+SINGLE_FILE = 0.35
+"""Radius in nm below which ions cannot pass each other (about two hydrated-ion radii)."""
+
+
+class Summary(NamedTuple):
+    """Lines for people: (what, value) pairs, and warnings."""
+
+    lines: list[tuple[str, str]]
+    warnings: list[str]
+
+
+def summarize(channel: Channel) -> Summary:
+    """What the solver will be given, in the units of `pnp.units`, and warnings on its validity."""
+    start, end = float(channel.pore.start), float(channel.pore.end)
+    x = start + (end - start) * (jnp.arange(4000) + 0.5) / 4000
+    radius = np.sqrt(np.asarray(channel.area(x)) / np.pi)
+    density = np.asarray(channel.line_charge(x) / channel.area(x)) * units.MILLIMOLAR_PER_CHARGE_DENSITY / 1e3
+    total = _total_charge(channel)
+    debye = np.asarray(channel.debye_length)
+    first, last = (float(edge) for edge in channel.domain)
+    permittivity = np.asarray(channel.permittivity(x))
+    lines = [
+        ("channel", channel.name),
+        (
+            "temperature",
+            f"{float(channel.temperature):g} K (kT/e = {units.thermal_voltage(float(channel.temperature)):.4g} mV)",
+        ),
+        ("ions", ", ".join(_ion(channel, name) for name in channel.ion_names)),
+        ("inside", _bath(channel, 0)),
+        ("outside", _bath(channel, 1)),
+        ("Debye length", f"{debye[0]:.3g} nm inside, {debye[1]:.3g} nm outside"),
+        ("pore length", f"{end - start:.4g} nm"),
+        ("pore radius", f"{_range(radius)} nm{_where_narrowest(x, radius)}"),
+        ("radius / Debye length", f"{radius.min() / debye.max():.2g} to {radius.max() / debye.min():.2g}"),
+        ("length / Debye length", f"{(end - start) / debye.max():.3g}"),
+        (
+            "permittivity",
+            f"{_range(permittivity)} in the pore, {float(channel.bath_permittivity):g} in the baths",
+        ),
+        ("fixed charge", f"{total:+.4g} e in all, {_tidy(density.min())} to {_tidy(density.max())} M"),
+        *_born(channel, x),
+        ("excess potential", channel.excess.describe(channel.bath_permittivity, channel.temperature)),
+        ("reservoirs", ", ".join(r.kind for r in channel.reservoirs)),
+        ("membrane", _membrane(channel.membrane)),
+        ("domain", f"x = {first:.4g} to {last:.4g} nm"),
+    ]
+    return Summary(lines, _warnings(channel, radius, density, debye))
+
+
+def _born(channel, x) -> list[tuple[str, str]]:
+    """Range of the Born energy of each ion, where there is one."""
+    if not channel.pore.born:
+        return []
+    energy = np.asarray(channel.born_energy(x)).T
+    listed = (f"{name} {_range(row)}" for name, row in zip(channel.ion_names, energy, strict=True))
+    cut = f", cut to ±{HIGHEST_ENERGY:g}" if np.abs(energy).max() >= HIGHEST_ENERGY else ""
+    return [("Born energy", f"{', '.join(listed)} kT{cut}")]
+
+
+def _membrane(membrane) -> str:
+    inside, outside = (f"{s:+.4g} mC/m²" if s else "uncharged" for s in 1e3 * np.asarray(membrane.surface_charge))
+    if inside == outside:
+        charge = inside if inside == "uncharged" else f"{inside} on both faces"
+    else:
+        charge = f"inside {inside}, outside {outside}"
+    return f"permittivity {float(membrane.permittivity):g}, {charge} (2D only)"
+
+
+def _total_charge(channel) -> float:
+    """Fixed charge in e, integrated between the breakpoints."""
+    points, weights = np.polynomial.legendre.leggauss(32)
+    edges = np.unique(channel.breakpoints())
+    half = np.diff(edges)[:, None] / 2
+    x = edges[:-1, None] + half * (1 + points)
+    return float((np.asarray(channel.line_charge(jnp.asarray(x))) * half * weights).sum())
+
+
+def _warnings(channel, radius, density, debye) -> list[str]:
+    found = []
+    if radius.min() < SINGLE_FILE:
+        found.append(
+            f"the narrowest radius is {radius.min():.3g} nm: ions pass in single file there, which PNP's point "
+            "ions do not know; take currents as a guide, not as a prediction"
+        )
+    if any(c.place == "wall" for c in channel.pore.charge) and radius.min() > 2 * debye.min():
+        found.append(
+            f"the wall charge is spread over a cross-section wider than {2 * debye.min():.2g} nm (2 Debye lengths): "
+            "one-dimensional equations overstate its effect"
+        )
+    if np.abs(density).max() > 10 and not isinstance(channel.excess, Steric):
+        found.append(
+            f"the fixed charge reaches {np.abs(density).max():.3g} M: point ions pack tighter there than real ones"
+        )
+    if any(k.kind == "none" for k in channel.reservoirs):
+        found.append("without reservoirs the baths are ideal right at the mouths: no access resistance is included")
+    return found
+
+
+def _ion(channel, name):
+    ion = channel.ions[name]
+    return f"{name} ({ion.valence:+d}, D = {float(ion.diffusivity):.4g} nm²/ns)"
+
+
+def _bath(channel, side):
+    c = np.asarray(channel.bath_concentration[side])
+    excess = float(c @ channel.valence)
+    listed = ", ".join(f"{n} {v:g}" for n, v in zip(channel.ion_names, c, strict=True))
+    return f"{listed} mM (excess charge {excess:+.2g} mM)"
+
+
+def _where_narrowest(x, radius):
+    constant = np.isclose(radius.min(), radius.max())
+    return "" if constant else f" (narrowest at x = {float(x[radius.argmin()]):.3g} nm)"
+
+
+def _tidy(value):
+    return f"{0.0 if abs(value) < 1e-9 else value:.3g}"
+
+
+def _range(values):
+    low, high = values.min(), values.max()
+    return f"{low:.4g}" if np.isclose(low, high) else f"{low:.4g} to {high:.4g}"

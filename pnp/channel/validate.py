@@ -1,0 +1,196 @@
+"""What keeps a channel from being solved as it is described."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+if TYPE_CHECKING:
+    from pnp.channel.channel import Channel
+
+NEUTRALITY = 1e-6
+"""A bath counts as neutral while |Σ z c| stays below this fraction of Σ |z| c."""
+
+HIGHEST_ENERGY = 300.0
+"""kT: largest potential of mean force, and what a Born energy is cut to. An ion that is kept out by 40 kT carries
+nothing already; at 700 its concentration is zero in floating point, and its chemical potential nothing at all."""
+
+STEEPEST_WALL = 20.0
+"""Largest |dR/dx| of a wall that a grid can follow without folding."""
+
+
+def problems(channel: "Channel") -> list[str]:
+    """Everything that keeps a channel with known numbers from being solved."""
+    found = []
+    known = ", ".join(channel.ion_names)
+    places: dict[str, Mapping[str, Any]] = {
+        "inside": channel.inside,
+        "outside": channel.outside,
+        "pore.diffusivity": channel.pore.diffusivity,
+        "pore.pmf": channel.pore.pmf,
+    }
+    for where, keys in places.items():
+        found += [f"{where}.{k}: no such ion (the ions are {known})" for k in keys if k not in channel.ions]
+    for name, bath in (("inside", channel.inside), ("outside", channel.outside)):
+        known_part = {k: float(v) for k, v in bath.items() if k in channel.ions}
+        problem = bath_problem(known_part, {k: channel.ions[k].valence for k in known_part})
+        found += [f"{name}: {problem}"] if problem else []
+    temperature = float(channel.temperature)  # comparing JAX's numbers compiles a program for each comparison
+    if not 200 <= temperature <= 500:
+        found.append(f"temperature: {temperature:g} K is outside 200 to 500 K")
+    found += _ion_problems(channel) + _excess_problems(channel) + _membrane_problems(channel)
+    start, end = float(channel.pore.start), float(channel.pore.end)
+    if not (np.isfinite([start, end]).all() and end > start):
+        return [*found, f"pore: must have a positive length, not {end - start:g} nm"]
+    x, sampled = _sampled(channel)
+    for name, sample in sampled.items():
+        values = np.asarray(sample)
+        kind = name.partition(".")[0]
+        if kind == "pmf":
+            sound, rule = np.abs(values) <= HIGHEST_ENERGY, f"must stay within ±{HIGHEST_ENERGY:g} kT"
+        elif kind == "charge":
+            sound, rule = np.isfinite(values), "must be finite"
+        else:
+            sound, rule = np.isfinite(values) & (values > 0), "must be positive"
+        if kind == "diffusivity":
+            rule += " (to keep an ion out, give it a pmf of some 40 kT)"
+        if not sound.all():
+            at = int(np.argmin(sound))
+            found.append(f"pore.{name}: {rule}, but is {values[at]:g} at x = {x[at]:.4g} nm")
+    return found
+
+
+def _ion_problems(channel: "Channel") -> list[str]:
+    found = []
+    for name in channel.ion_names:
+        ion = channel.ions[name]
+        if not float(ion.diffusivity) > 0:
+            found.append(f"ions.{name}.diffusivity: must be positive, not {ion.diffusivity}")
+        if channel.pore.born and ion.valence and (ion.radius is None or not float(ion.radius) > 0):
+            given = "is not known" if ion.radius is None else f"must be positive, not {ion.radius}"
+            found.append(f"ions.{name}.radius: {given}, and the Born energy needs it (nm)")
+    return found
+
+
+def _excess_problems(channel: "Channel") -> list[str]:
+    valence = {k: channel.ions[k].valence for k in channel.ion_names}
+    baths = {"inside": channel.inside, "outside": channel.outside}
+    known = {side: {k: float(c) for k, c in bath.items()} for side, bath in baths.items()}
+    return channel.excess.problems(valence, known, channel.bath_permittivity, channel.temperature)
+
+
+def _membrane_problems(channel: "Channel") -> list[str]:
+    permittivity, charges = channel.membrane.permittivity, channel.membrane.surface_charge
+    found = []
+    if not (np.isfinite(permittivity) and permittivity > 0):
+        found.append(f"membrane.permittivity: must be positive, not {float(permittivity):g}")
+    if not isinstance(charges, tuple) or len(charges) != 2:
+        return [*found, "membrane.surface_charge: must be two numbers (C/m²), of the inside and of the outside face"]
+    for side, charge in zip(("inside", "outside"), charges, strict=True):
+        if not np.isfinite(charge):
+            found.append(f"membrane.surface_charge.{side}: must be finite, not {float(charge):g} C/m²")
+    return found
+
+
+def axisymmetric_problems(channel: "Channel") -> list[str]:
+    """What keeps a channel that is sound in one dimension from being solved in two; [] if its numbers are traced."""
+    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(channel)):
+        return []
+    with jax.ensure_compile_time_eval():
+        wall = _looked_over(channel)
+        x, radius = np.asarray(wall.x), np.asarray(wall.radius)
+        return _wall_problems(x, radius) + _mouth_problems(channel, radius) + _depth_problems(channel)
+
+
+def wall_stretches(channel: "Channel") -> int:
+    """How many stretches there are between jumps and kinks of a channel with known numbers, from mouth to mouth."""
+    with jax.ensure_compile_time_eval():
+        return int(_looked_over(channel).stretches)
+
+
+def _wall_problems(x: np.ndarray, radius: np.ndarray) -> list[str]:
+    sound = np.isfinite(radius) & (radius > 0)
+    if not sound.all():
+        at = int(np.argmin(sound))
+        return [f"pore.radius: the wall's must be positive, but is {radius[at]:g} nm at x = {x[at]:.4g} nm"]
+    distinct = np.diff(x) > 1e-9 * (x[-1] - x[0])
+    slope = np.where(distinct, np.diff(radius), 0.0) / np.where(distinct, np.diff(x), 1.0)
+    at = int(np.abs(slope).argmax())
+    if abs(slope[at]) <= STEEPEST_WALL:
+        return []
+    steep = f"dR/dx is {slope[at]:.3g}, and may be ±{STEEPEST_WALL:g} at most; draw the step out"
+    return [f"pore.radius: the wall is too steep for a grid at x = {x[at : at + 2].mean():.4g} nm: {steep}"]
+
+
+def _mouth_problems(channel: "Channel", radius: np.ndarray) -> list[str]:
+    found = []
+    mouths = (channel.pore.start, radius[0]), (channel.pore.end, radius[-1])
+    for side, (at, mouth), reservoir in zip(("inside", "outside"), mouths, channel.reservoirs, strict=True):
+        room = reservoir.radius
+        if reservoir.kind == "cone" and room is not None and mouth > room:
+            found.append(
+                f"reservoir.radius: the {side} mouth, at x = {float(at):.4g} nm, has a radius of {mouth:.4g} nm, more "
+                f"than the {float(room):.4g} nm of the reservoir in front of it"
+            )
+    return found
+
+
+def _depth_problems(channel: "Channel") -> list[str]:
+    depths = [(i, float(c.depth)) for i, c in enumerate(channel.pore.charge) if c.depth is not None]
+    return [
+        f"pore.charge.{i}.depth: must be positive, not {depth:g} nm" for i, depth in depths if not 0 < depth < np.inf
+    ]
+
+
+class _Wall(NamedTuple):
+    x: Float[Array, " point"]
+    """Sorted: even positions, and all of its points; nm."""
+    radius: Float[Array, " point"]
+    """nm."""
+    stretches: Int[Array, ""]
+
+
+@eqx.filter_jit
+def _looked_over(channel: "Channel") -> _Wall:
+    start, end = channel.pore.start, channel.pore.end
+    table, breakpoints = channel.pore.area.table(), channel.wall_breakpoints()
+    even = start + (end - start) * jnp.arange(2001) / 2000
+    given = [] if table is None else [jnp.clip(table.x, start, end)]
+    x = jnp.sort(jnp.concatenate([even, breakpoints, *given]))
+    return _Wall(x, channel.wall_radius(x), (jnp.diff(breakpoints) > 0).sum())
+
+
+@eqx.filter_jit
+def _sampled(channel: "Channel") -> tuple[Array, dict[str, Array]]:
+    """The pore's properties at many points, to be looked over."""
+    span = channel.pore.end - channel.pore.start
+    x = channel.pore.start + span * (jnp.arange(2000) + 0.5) / 2000
+    by_ion = {"diffusivity": channel.diffusivity(x), "pmf": channel.pmf(x)}
+    return x, {
+        "area": channel.pore.area(x),
+        "permittivity": channel.permittivity(x),
+        "charge": channel.line_charge(x),
+        **{f"{k}.{n}": v[:, i] for k, v in by_ion.items() for i, n in enumerate(channel.ion_names)},
+    }
+
+
+def bath_problem(bath: Mapping[str, float], valence: Mapping[str, int]) -> str | None:
+    """What is wrong with a bath (mM by ion), or None: it must hold ions and be neutral."""
+    bad = [k for k, c in bath.items() if not (np.isfinite(c) and c >= 0)]
+    if bad:
+        return f"the concentration of {bad[0]} cannot be {bath[bad[0]]:g} mM"
+    charge = {k: valence[k] * float(c) for k, c in bath.items()}
+    excess, total = sum(charge.values()), sum(map(abs, charge.values()))
+    if total == 0:
+        return "the bath holds no ions; give at least one salt, such as K = 150 and Cl = 150 (mM)"
+    if abs(excess) <= NEUTRALITY * total:
+        return None
+    listed = ", ".join(f"{k} {c:+g}" for k, c in charge.items() if c)
+    return (
+        f"the bath is not electroneutral, its excess charge is {excess:+g} mM ({listed}); "
+        f"add {abs(excess):g} mM of charge of {'an anion' if excess > 0 else 'a cation'}"
+    )

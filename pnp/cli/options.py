@@ -1,0 +1,175 @@
+"""What the commands take: their options, read and refused with a message before any work is done."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pnp.cli.terminal import stderr
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from matplotlib.figure import Figure
+
+BAD_INPUT, NOT_CONVERGED, INTERRUPTED = 2, 3, 130
+"""Exit codes."""
+
+PICTURES = (".png", ".pdf", ".svg")
+
+VOLTAGES = {1: "-200:200:41", 2: "-200:200:11"}
+"""What an I–V curve has unless other voltages are given, by dimension."""
+
+ChannelArgument = Annotated[
+    str,
+    typer.Argument(metavar="CHANNEL", help="A ready-made channel (`pnp list`) or the path of a channel file."),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="PATH=VALUE",
+        help="Change a value of the channel file, e.g. --set inside.K=150. Repeatable.",
+    ),
+]
+HoleOption = Annotated[
+    Path | None,
+    typer.Option("--pore-profile", metavar="FILE", help="HOLE output whose radius profile replaces the pore's."),
+]
+FrameOption = Annotated[int, typer.Option("--frame", min=1, help="Which profile of the HOLE output.")]
+OffsetOption = Annotated[
+    str,
+    typer.Option(
+        "--radius-offset",
+        metavar="LENGTH",
+        help='Added to every HOLE radius, e.g. "-1.4 Å" (bare number: nm).',
+    ),
+]
+NodesOption = Annotated[int, typer.Option("--nodes", min=8, max=1_000_000, help="Elements of the mesh.")]
+DimensionOption = Annotated[
+    int,
+    typer.Option(
+        "--dimension",
+        min=1,
+        max=2,
+        help="1: along the axis. 2: the axisymmetric pore, with its mouths and the membrane around it.",
+    ),
+]
+ResolutionOption = Annotated[
+    float | None,
+    typer.Option(
+        "--resolution", help="In two dimensions: how many times the default number of cells each way, 0.25 to 8."
+    ),
+]
+
+
+def fail(message: str, code: int = BAD_INPUT) -> Any:
+    """Say why, and end."""
+    stderr.print(message, style="red", highlight=False, markup=False, soft_wrap=True)
+    raise typer.Exit(code)
+
+
+def load(name: str, changes: list[str] | None, hole: Path | None, frame: int, offset: str):
+    """The channel and the checked contents of its file."""
+    from pnp.io import quantity
+    from pnp.io.channel_file import reader as channel_file
+
+    try:
+        overrides = dict(_assignment(text) for text in changes or [])
+        nm = quantity.parse_quantity(number(offset), quantity.LENGTH)
+        file = channel_file.read(name, overrides=overrides, pore_profile=hole, frame=frame, offset=nm)
+        return channel_file.build(file, name), file
+    except ValueError as error:
+        fail(str(error))
+
+
+def _assignment(text: str) -> tuple[str, Any]:
+    """PATH=VALUE, the value as TOML would read it, or else as the text it is."""
+    import tomllib
+
+    path, equals, value = text.partition("=")
+    if not equals or not path.strip():
+        raise ValueError(f"--set expects PATH=VALUE, such as inside.K=150, not '{text}'")
+    try:
+        return path.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return path.strip(), value.strip()
+
+
+def number(text: str) -> float | str:
+    """A number if it reads as one, or else the text, which may carry a unit."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def read_voltages(text: str):
+    """FIRST:LAST:COUNT, or a list, as an array in mV."""
+    import numpy as np
+
+    wrong = (
+        f"--voltages expects FIRST:LAST:COUNT in mV, such as -200:200:41, or a list such as -100,0,100; not '{text}'"
+    )
+    try:
+        if ":" in text:
+            first, last, count = text.split(":")
+            if not 1 <= int(count) <= 100_000:
+                fail(f"--voltages: the count must be from 1 to 100000, not {count}")
+            ends = [float(first), float(last)]
+        else:
+            ends = [float(part) for part in text.split(",")]
+    except ValueError:
+        fail(wrong)
+    if not all(abs(v) <= 1e5 for v in ends):
+        fail(f"--voltages: values must be finite and not beyond 1e5 mV; not '{text}'")
+    return np.linspace(ends[0], ends[1], int(count)) if ":" in text else np.array(ends)
+
+
+def check_dimension(dimension: int, resolution: float | None, hysteresis: bool = False) -> float:
+    """The resolution to be used, if what is asked for has as many dimensions."""
+    if dimension == 1 and resolution is not None:
+        fail("--resolution is that of a grid of two dimensions: add --dimension 2, or give --nodes instead")
+    if dimension == 2 and hysteresis:
+        fail("--hysteresis follows the solution in one dimension only: leave out --dimension 2")
+    return 1.0 if resolution is None else resolution
+
+
+def check_suffix(path: Path | None, known: tuple[str, ...], option: str) -> None:
+    """Refuse a file that could not be written before the work is done, not after."""
+    if path is None:
+        return
+    if path.suffix not in known:
+        fail(f"{option}: {path} must end in {' or '.join(known)}")
+    if not path.parent.is_dir():
+        fail(f"{option}: the folder {path.parent} does not exist")
+
+
+def save_picture(path: Path, draw: "Callable[[], Figure]") -> None:
+    """Draw a picture and write it: whole, or not at all."""
+    import os
+
+    os.environ.setdefault("MPLBACKEND", "Agg")
+    from pnp.io.atomic_write import write_whole
+
+    figure = draw()
+    write_whole(path, lambda to: figure.savefig(to, dpi=160))
+
+
+class bad_input:  # noqa: N801 (reads as a statement)
+    """Within it, what the library refuses becomes a message and exit code 2."""
+
+    errors: tuple[type[Exception], ...] = (ValueError,)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        if isinstance(error, self.errors):
+            fail(str(error))
+
+
+class files_checked(bad_input):  # noqa: N801
+    """Within it, so does a file that cannot be written."""
+
+    errors = (OSError,)

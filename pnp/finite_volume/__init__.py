@@ -1,0 +1,1 @@
+"""The Poisson–Nernst–Planck equations on a mesh."""

@@ -1,0 +1,1 @@
+"""One dimension: the pore along its axis."""

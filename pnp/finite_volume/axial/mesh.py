@@ -1,0 +1,210 @@
+"""The mesh: where the nodes are, and what the pore is like between them.
+
+Nodes are graded to the Debye length at mouths, charge edges and permittivity steps, and the mesh of
+half as many elements is every other node of it, so that two resolutions of one problem nest.
+Written in `jax.numpy` with fixed shapes: a mesh can be made inside `jit`, `vmap` and `grad`.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from pnp import units
+from pnp.channel.channel import Channel
+from pnp.finite_volume.fluxes import Element
+
+DEFAULT_NODES = 400
+"""Elements of the fine mesh unless told otherwise: currents to some 1e-4 for the ready-made pores."""
+
+_SAMPLES = 32  # quarter of the points per stretch at which the density of nodes is measured
+_LAYER = 0.25  # finest element at a breakpoint, in local Debye lengths …
+_GROWTH = 0.35  # … and how much of the distance from it an element may span
+_MOUTH = 0.1  # the layer at the corner of a mouth, in its radii
+_PORE = 100  # elements a featureless pore gets before the total is scaled to `nodes`
+_BASE = 48  # elements, at least, of the coarsest mesh that the others refine
+_SHAPE = 8  # elements per e-fold of area, permittivity or charge
+
+# Gauss–Legendre points in each half of an element, so that no point ever lies on a jump.
+_POINTS, _WEIGHTS = np.polynomial.legendre.leggauss(4)
+_POINTS, _WEIGHTS = (_POINTS + 1) / 2, _WEIGHTS / 2
+_END = 1e-7  # "just inside" an element's end, as a fraction of its length
+
+
+class Mesh(eqx.Module):
+    """Nodes, and between each two the face where their volumes meet, alternating in `points` (nm).
+
+    The faces are nodes of the mesh twice as fine, so that joining elements in pairs gives exactly
+    the same scheme on half as many.
+    """
+
+    points: Float[Array, " point"]
+
+    @property
+    def nodes(self) -> Float[Array, " node"]:
+        """nm."""
+        return self.points[::2]
+
+
+def make_mesh(channel: Channel, nodes: int = DEFAULT_NODES) -> Mesh:
+    """A mesh of `nodes` elements from bath to bath; every breakpoint of the channel is a node.
+
+    `nodes` is rounded up to a multiple of four, so that this mesh and the one half as fine have a middle node;
+    the breakpoints are nodes of both.
+    Positions are constants to differentiation. `least_nodes` says how many it takes.
+    """
+    channel = jax.lax.stop_gradient(channel)
+    breaks = channel.breakpoints()
+    elements = 4 * ((nodes + 3) // 4)
+    # Elements are dealt out to the stretches in whole multiples, as on a mesh of `base` of them, so that
+    # the meshes of N, 2N, 4N … nodes are refinements of one another and errors fall by clean factors.
+    base = elements // 2
+    while base % 2 == 0 and base // 2 >= max(_BASE, 2 * (breaks.size - 1)):
+        base //= 2
+    return Mesh(_dealt_out(breaks, lambda x: _density(channel, x), 2 * elements, base))
+
+
+def pore_points(channel: Channel, elements: int) -> Float[Array, " point"]:
+    """The ends of `elements` (an even number) from mouth to mouth, as `make_mesh` would space them; every breakpoint
+    is the end of an even one."""
+    breaks = channel.wall_breakpoints()
+    return _dealt_out(breaks, lambda x: _density(channel, x, reservoirs=False), elements, elements // 2)
+
+
+def _dealt_out(breaks, density, count: int, base: int) -> Float[Array, " point"]:
+    """`count` + 1 points between breakpoints, as dense as `density`, with a multiple of `count` / `base` steps in each
+    stretch. They are constants to differentiation."""
+    x = breaks[:-1, None] + jnp.diff(breaks)[:, None] * _fractions()
+    dense = density(x)
+    load = _integral(dense, x)
+    whole = jnp.maximum(load[:, -1:], 1e-300)
+    needed = jnp.cumsum(load[:, -1]) / load[:, -1].sum() * base
+    least = jnp.where(jnp.diff(breaks) > 0, 1, 0)
+    last = _spread(jnp.round(needed), least, base)
+    first = jnp.concatenate([jnp.zeros(1), last[:-1]])
+    given = (last - first)[:, None]
+    wanted = jnp.arange(count + 1) * (base / count)
+    reached = (first[:, None] + given * (load / whole)).ravel()
+    return jax.lax.stop_gradient(_inverse(wanted, x.ravel(), reached, (given / whole * dense).ravel()))
+
+
+@eqx.filter_jit
+def least_nodes(channel: Channel) -> Int[Array, ""]:
+    """The fewest nodes a channel can be solved with: two elements between any two breakpoints."""
+    return 2 * (jnp.diff(channel.breakpoints()) > 0).sum()
+
+
+def make_elements(channel: Channel, mesh: Mesh) -> Element:
+    """The element properties of a channel on a mesh, from bath to bath.
+
+    Series quantities (ε A, D A) are harmonic means over the element, exact for a potential drop
+    across varying cross-sections; volumes and charges are integrals over its halves.
+    """
+    h = jnp.diff(mesh.points)
+    inner = mesh.points[:-1, None] + h[:, None] * _POINTS  # [half element, quadrature point]
+    half = lambda f: (f @ _WEIGHTS * h).reshape(-1, 2).T
+    series = lambda f: 1 / half(1 / f).sum(0)
+    area = channel.area(inner)
+    diffusivity = jnp.moveaxis(channel.diffusivity(inner), -1, 0)
+    left, right = mesh.nodes[:-1], mesh.nodes[1:]
+    ends = jnp.stack([left + _END * (right - left), right - _END * (right - left)])
+    scale = units.permittivity_scale(channel.temperature)
+    return Element(
+        dielectric_conductance=scale * series(channel.permittivity(inner) * area),
+        conductance=jax.vmap(series)(diffusivity * area),
+        volume=half(area),
+        charge=half(channel.line_charge(inner)) * units.MILLIMOLAR_PER_CHARGE_DENSITY,
+        excess=jnp.moveaxis(channel.energy(ends), -1, 1),
+        **references(left.size),
+    )
+
+
+def coarsened(elements: Element) -> Element:
+    """The elements of every other node: pairs joined, in series for flux and field, summed for
+    volume and charge. A multiple of four elements is needed."""
+    left, right = (jax.tree.map(lambda a, s=side: a[..., s::2], elements) for side in (0, 1))
+    series = lambda a, b: a * b / (a + b)
+    return Element(
+        dielectric_conductance=series(left.dielectric_conductance, right.dielectric_conductance),
+        conductance=series(left.conductance, right.conductance),
+        volume=jnp.stack([left.volume.sum(0), right.volume.sum(0)]),
+        charge=jnp.stack([left.charge.sum(0), right.charge.sum(0)]),
+        excess=jnp.stack([left.excess[0], right.excess[1]]),
+        **references(left.dielectric_conductance.size),
+    )
+
+
+def references(count: int) -> dict[str, Array]:
+    """The first half of the elements counts mu from the inside bath, up to the middle node."""
+    index = jnp.arange(count)
+    return {"inside": index < count // 2, "joint": index == count // 2 - 1}
+
+
+def _fractions() -> np.ndarray:
+    """0 … 1: even, and clustered at both ends down to 1e-6 (stretches are long, layers thin)."""
+    end = np.geomspace(1e-6, 0.5, _SAMPLES, endpoint=False)
+    even = np.linspace(0.0, 1.0, 2 * _SAMPLES + 1)
+    return np.unique(np.concatenate([even, end, 1 - end]))
+
+
+def _density(
+    channel: Channel, x: Float[Array, "stretch sample"], reservoirs: bool = True
+) -> Float[Array, "stretch sample"]:
+    """Elements per nm that the solution asks for. reservoirs: whether the stretches go from bath to bath."""
+    inset = 1e-9 * (x[:, -1] - x[:, 0])  # the ends of a stretch, seen from inside it
+    x = x.at[:, 0].add(inset).at[:, -1].add(-inset)
+    area, permittivity = channel.area(x), channel.permittivity(x)
+    fixed = jnp.abs(channel.line_charge(x)) * units.MILLIMOLAR_PER_CHARGE_DENSITY / area
+    bath = (channel.bath_concentration * channel.valence**2).sum(1)
+    screening = bath.mean() + fixed
+    scale = units.permittivity_scale(channel.temperature)
+    layer = jnp.sqrt(scale * permittivity / screening)
+    # Each breakpoint has the thinner of the layers on its two sides, if that is not longer than the pore. At the far
+    # end of a reservoir is none, but what comes from the other bath falls to the concentration of this one there, for
+    # a dilute one over as small a part of the way, and with it the resistance.
+    length = channel.pore.end - channel.pore.start
+    width = jnp.full(x.shape[0] + 1, length).at[:-1].min(layer[:, 0]).at[1:].min(layer[:, -1])
+    for end, reservoir in ((0, channel.reservoirs[0]), (-1, channel.reservoirs[1])) if reservoirs else ():
+        share = jnp.minimum(1.0, bath[end] / bath[-1 - end])
+        own = width[end] if reservoir.kind == "none" else x[end, -1] - x[end, 0]
+        width = width.at[end].set(jnp.minimum(own, share * jnp.maximum(length, x[end, -1] - x[end, 0])))
+    if not reservoirs:  # in two dimensions, fields are steep at the corners of the mouths
+        width = width.at[jnp.array([0, -1])].min(_MOUTH * jnp.sqrt(channel.mouth_area / jnp.pi))
+    position = jnp.concatenate([x[:, 0], x[-1:, -1]])
+    features = jnp.concatenate([jnp.stack([position, width], 1), channel.scales()])
+    narrower = lambda h, feature: (jnp.minimum(h, _LAYER * feature[1] + _GROWTH * jnp.abs(x - feature[0])), None)
+    near, _ = jax.lax.scan(narrower, jnp.full(x.shape, jnp.inf), features)
+    in_pore = (x > channel.pore.start) & (x < channel.pore.end)
+    step = jnp.maximum(jnp.diff(x, axis=1), 1e-300)  # a stretch may be empty
+    slopes = sum(jnp.abs(jnp.diff(jnp.log(f), axis=1)) for f in (area, permittivity, screening)) / step
+    # The mean of both sides, so that a pore turned round has its mesh turned round.
+    steepness = jnp.concatenate([slopes[:, :1], (slopes[:, 1:] + slopes[:, :-1]) / 2, slopes[:, -1:]], axis=1)
+    return 1 / near + jnp.where(in_pore, _PORE / length + _SHAPE * steepness, 0.0)
+
+
+def _integral(density, x):
+    """Running trapezoidal integral along each stretch, starting at 0."""
+    pieces = (density[:, 1:] + density[:, :-1]) / 2 * jnp.diff(x, axis=1)
+    return jnp.concatenate([jnp.zeros_like(x[:, :1]), jnp.cumsum(pieces, axis=1)], axis=1)
+
+
+def _inverse(wanted, x, count, density):
+    """Where the running count of elements reaches what is wanted; between samples their density is straight.
+
+    (With a constant one, as linear interpolation has it, the mesh would have kinks, and extrapolated currents would be
+    a tenth as accurate.)
+    """
+    left = jnp.clip(jnp.searchsorted(count, wanted, side="right") - 1, 0, x.size - 2)
+    width, missing = x[left + 1] - x[left], wanted - count[left]
+    change = (density[left + 1] - density[left]) / jnp.where(width > 0, width, 1.0)
+    root = jnp.sqrt(jnp.maximum(density[left] ** 2 + 2 * change * missing, 0.0))
+    within = 2 * missing / jnp.maximum(density[left] + root, 1e-300)
+    return jnp.where(wanted >= count[left + 1], x[left + 1], x[left] + jnp.clip(within, 0.0, width))
+
+
+def _spread(last, least, total):
+    """Whole numbers near `last`, each stretch getting at least `least`, ending at `total`."""
+    floor = jnp.cumsum(least)
+    last = jax.lax.cummax(last - floor) + floor
+    return jnp.minimum(last, total - (floor[-1] - floor))

@@ -1,0 +1,1 @@
+"""Two dimensions: a pore of revolution with its mouths and the membrane around it."""

@@ -1,0 +1,1 @@
+"""What was measured: currents, reversal potentials, their files and corrections."""

@@ -1,0 +1,1 @@
+"""Channel files: TOML in, a `Channel` out, or every mistake at once."""

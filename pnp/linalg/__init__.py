@@ -1,0 +1,1 @@
+"""Elimination of chains of small coupled blocks, for many cases at once. No physics."""

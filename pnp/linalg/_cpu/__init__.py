@@ -1,0 +1,1 @@
+"""An optional accelerator for CPUs: JAX's traces of local laws, compiled by LLVM and called by XLA."""

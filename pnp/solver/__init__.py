@@ -1,0 +1,1 @@
+"""Newton's method with continuation, and curves followed by arc length."""

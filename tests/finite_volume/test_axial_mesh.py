@@ -1,0 +1,91 @@
+"""Meshes: where the nodes are, and what the elements hold."""
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import pnp
+from pnp.finite_volume.axial import mesh as meshes
+
+make_mesh, make_elements, coarsened = map(eqx.filter_jit, (meshes.make_mesh, meshes.make_elements, meshes.coarsened))
+
+
+@pytest.mark.parametrize("name", ["kcsa-like", "gramicidin-a", "conical-nanopore"])
+def test_nodes_increase_and_lie_on_every_jump(name):
+    channel = pnp.load(name)
+    x = np.asarray(make_mesh(channel, 152).nodes)
+    assert x.size == 153
+    assert np.all(np.diff(x) > 0)
+    first, last = map(float, channel.domain)
+    assert (x[0], x[-1]) == (first, last)
+    for edge in np.asarray(channel.breakpoints()):
+        assert np.min(np.abs(x[::2] - edge)) == 0.0, "a jump is not a node of both meshes"
+
+
+@pytest.mark.parametrize("nodes", [101, 102, 103, 104])
+def test_both_meshes_have_a_middle_node(charged, nodes):
+    """Elimination meets there: a multiple of four elements, rounded up."""
+    assert make_mesh(charged, nodes).nodes.size == 105
+
+
+def test_nodes_gather_at_charge_edges(charged):
+    x = np.asarray(make_mesh(charged, 200).nodes)
+    h = np.diff(x)
+    at_edge = h[np.searchsorted(x, 3.0)]
+    inside = h[np.searchsorted(x, 4.0)]
+    debye = 0.3  # nm, that of some 1 M
+    assert at_edge < 0.25 * debye
+    assert at_edge < 0.7 * inside
+
+
+def test_mesh_can_be_made_inside_jit(charged):
+    """And follows a traced charge, as it does where a channel is batched."""
+    stronger = lambda factor: eqx.tree_at(
+        lambda c: c.pore.charge[0].density.y, charged, replace_fn=lambda y: factor * y
+    )
+    make = eqx.filter_jit(lambda factor: make_mesh(stronger(factor), 64).points)
+    batched = eqx.filter_vmap(make)(jnp.array([1.0, 9.0]))
+    np.testing.assert_allclose(batched[1], make(9.0), rtol=1e-13)
+    edge = jnp.searchsorted(batched[0], 3.0)
+    assert jnp.diff(batched[1])[edge] < jnp.diff(batched[0])[edge]
+
+
+def test_too_few_nodes_say_how_many_are_needed():
+    with pytest.raises(ValueError, match="give at least"):
+        pnp.solve(pnp.load("kcsa-like"), 0.0, nodes=10)
+
+
+def test_elements_integrate_the_pore():
+    channel = pnp.load("uncharged-cylinder")
+    mesh = make_mesh(channel, 100)
+    elements = make_elements(channel, mesh)
+    extent = float(channel.domain[1]) - 5.0
+    # Pore π a² L, caps ∫ 2π(a² + x²) dx; resistances L/(π a² D) and atan(X/a)/(2π a D), a = 1 nm.
+    volume = np.pi * 5.0 + 2 * 2 * np.pi * (extent + extent**3 / 3)
+    resistance = (5.0 / np.pi + 2 * np.arctan(extent) / (2 * np.pi)) / 1.957
+    assert float(elements.volume.sum()) == pytest.approx(volume, rel=1e-12)
+    assert float((1 / elements.conductance[0]).sum()) == pytest.approx(resistance, rel=1e-8)
+
+
+def test_coarsened_elements_keep_totals():
+    channel = pnp.load("gramicidin-a")
+    fine = make_elements(channel, make_mesh(channel, 100))
+    coarse = coarsened(fine)
+    for name in ("volume", "charge"):
+        np.testing.assert_allclose(getattr(coarse, name).sum(), getattr(fine, name).sum(), rtol=1e-12)
+    for name in ("conductance", "dielectric_conductance"):
+        total = lambda e, n=name: (1 / getattr(e, n)).sum(-1)
+        np.testing.assert_allclose(total(coarse), total(fine), rtol=1e-12)
+    assert coarse.volume.shape[-1] == fine.volume.shape[-1] // 2
+    assert jnp.all(coarse.excess[0] == fine.excess[0, :, ::2])
+
+
+def test_the_far_end_of_a_dilute_bath_is_resolved():
+    """What comes from a bath of 1 M falls to 1 µM over a millionth of the reservoir, not to 1 M."""
+    channel = pnp.load("conical-nanopore").with_baths({"K": 1e3, "Cl": 1e3}, {"K": 1e-3, "Cl": 1e-3})
+    x = np.asarray(make_mesh(channel, 400).nodes)
+    first, last = np.diff(x)[[0, -1]]
+    reservoirs = float(channel.pore.start) - x[0], x[-1] - float(channel.pore.end)
+    assert first > 1e-3 * reservoirs[0]
+    assert last < 2e-6 * reservoirs[1]

@@ -1,0 +1,188 @@
+"""What models predict, and their derivatives."""
+
+import equinox as eqx
+import numpy as np
+import pytest
+
+import pnp
+from pnp import theory
+from pnp.fit import GHK, PNP, FitError, Free, IVData, ReversalData
+from pnp.fit.estimate.problem import Problem, robust_residual
+from pnp.settings import Status
+from tests.fit.conftest import BATHS, NODES, VOLTAGE, bath, ghk_data
+
+THERMAL = pnp.units.thermal_voltage(298.15)
+
+
+def salt(concentration):
+    return {"K": concentration, "Cl": concentration}
+
+
+def difference(problem, s, step=1e-5):
+    """[point, parameter], derivatives by s."""
+    columns = []
+    for k in range(s.size):
+        e = np.zeros(s.size)
+        e[k] = step
+        up, down = problem.predict(np.stack([s + e, s - e])).value
+        columns.append((up - down) / (2 * step))
+    return np.stack(columns, -1)
+
+
+@pytest.fixture(scope="module")
+def solved(channel, pnp_data):
+    """Two data sets of unequal length, one number for all, one tied, one of each set, and the number of channels."""
+    data = [pnp_data[0], IVData(VOLTAGE[2:7], np.ones(5), np.ones(5), **bath(400.0, 100.0), label="short")]
+    free = [
+        Free("ions.K.diffusivity", tied={"ions.Cl.diffusivity": 1.5}),
+        Free("pore.permittivity.scale", each=True),
+        "channels",
+    ]
+    return Problem(channel, data, free, PNP(nodes=NODES))
+
+
+def test_ghk_is_that_of_the_textbook(channel):
+    problem = Problem(channel, ghk_data(), ["permeability.K", "permeability.Cl"], GHK())
+    found = problem.predict(np.log([[0.4, 0.1], [0.2, 0.3]])).value
+    for case, p in enumerate(([0.4, 0.1], [0.2, 0.3])):
+        for i, (a, b) in enumerate(BATHS):
+            bulk = np.full(2, a), np.full(2, b)
+            expected = theory.ghk_current(VOLTAGE[:, None], *bulk, np.array(p), np.array([1, -1])).sum(-1)
+            assert np.allclose(found[case, 9 * i : 9 * i + 9], expected, rtol=1e-12)
+
+
+def test_ghk_starts_as_the_pore_without_charge(channel):
+    problem = Problem(channel, ghk_data(), ["permeability.K"], GHK())
+    expected = pnp.iv_curve(channel, [0.0], nodes=NODES).permeability
+    assert np.allclose(np.exp(problem.space.start), expected[0], rtol=1e-3)
+
+
+def test_ghk_ratios_are_ratios(channel):
+    problem = Problem(channel, ghk_data(), ["permeability.K", "permeability.Cl/K"], GHK())
+    direct = Problem(channel, ghk_data(), ["permeability.K", "permeability.Cl"], GHK())
+    s = np.log([[0.4, 0.25]])
+    assert np.allclose(problem.predict(s).value, direct.predict(np.log([[0.4, 0.1]])).value)
+    assert np.allclose(problem.predict(s).derivative[0], difference(problem, s[0]), atol=1e-7)
+
+
+def test_ghk_reversal_potentials_in_one_call_with_currents(channel):
+    rows = salt(100.0), salt(10.0)
+    table = ReversalData([10.0, 50.0], [1.0, 1.0], (rows[0], rows[0]), rows[::-1], (None, 310.0))
+    problem = Problem(channel, [ghk_data()[0], table], ["permeability.K", "permeability.Cl"], GHK())
+    found = problem.predict(np.log([[0.4, 0.1]])).value[0, 9:]
+    conditions = (10.0, 298.15), (100.0, 310.0)
+    expected = [theory.ghk_voltage([0.4, 0.1], [100.0, 100.0], [c, c], np.array([1, -1]), t) for c, t in conditions]
+    assert np.allclose(found, expected, atol=1e-9)
+    assert found[0] < -20
+
+
+def test_pnp_is_what_iv_curve_says(solved, channel):
+    found = solved.predict(solved.space.start[None])
+    for at, (a, b), voltage in ((slice(0, 9), BATHS[0], VOLTAGE), (slice(9, 14), BATHS[1], VOLTAGE[2:7])):
+        like = channel.with_baths(**bath(a, b))
+        tied = solved.with_values({"ions.Cl.diffusivity": 1.5 * 1.957})
+        like = eqx.tree_at(lambda c: c.ions, like, tied.ions)
+        curve = pnp.iv_curve(like, voltage, nodes=NODES)
+        assert np.allclose(found.value[0, at], curve.extrapolated_current, rtol=1e-9, atol=1e-9)
+        assert np.allclose(found.error[0, at], curve.discretization_error, rtol=1e-6, atol=1e-12)
+    assert (found.status == Status.CONVERGED).all()
+
+
+def test_pnp_derivatives_are_those_of_differences(solved):
+    s = solved.space.start + np.array([0.1, -0.05, 0.02, 0.3])
+    found = solved.predict(s[None])
+    expected = difference(solved, s, 1e-4)
+    # The mesh follows the Debye length of the permittivity, which derivatives do not see.
+    assert np.allclose(found.derivative[0], expected, rtol=2e-3, atol=2e-3 * np.abs(expected).max())
+    assert np.allclose(found.derivative[0, :, [0, 3]], expected[:, [0, 3]].T, rtol=1e-6, atol=1e-6)
+    assert not found.derivative[0, :9, 2].any()  # a number of the other set
+    assert not found.derivative[0, 9:, 1].any()
+    assert np.allclose(found.derivative[0, :, 3], found.value[0])
+
+
+def test_many_cases_are_the_same_one_by_one(solved):
+    s = solved.space.starts(5, seed=0)
+    together = solved.predict(s)
+    alone = [solved.predict(each[None]) for each in s]
+    assert np.allclose(together.value, [each.value[0] for each in alone], rtol=1e-10)
+    assert np.allclose(together.derivative, [each.derivative[0] for each in alone], rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.slow
+def test_the_traced_prediction_is_the_same(solved):
+    s = solved.space.start
+    found = solved.model.traced(solved.channel, solved.wiring, solved.asked)(solved.space.value(s))
+    assert np.allclose(found, solved.predict(s[None]).value[0], rtol=1e-10)
+
+
+@pytest.mark.slow
+def test_pnp_reversal_potentials(channel):
+    table = ReversalData([-20.0, -5.0], [1.0, 1.0], (salt(400.0), salt(400.0)), (salt(50.0), salt(100.0)))
+    problem = Problem(channel, [table], [Free("pore.diffusivity.Cl", start=0.5)], PNP(nodes=NODES))
+    found = problem.predict(problem.space.start[None])
+    changed = problem.with_values({"pore.diffusivity.Cl": 0.5})
+    for i, outside in enumerate((50.0, 100.0)):
+        expected = pnp.reversal_potential(changed.with_baths(**bath(400.0, outside)), nodes=NODES)
+        assert np.isclose(found.value[0, i], expected, atol=1e-8)
+    assert np.allclose(found.derivative[0], difference(problem, problem.space.start, 1e-4), rtol=1e-5)
+
+
+def test_a_number_can_be_fixed_at_another_value(channel):
+    fixed = Problem(channel, ghk_data(), ["permeability.K"], GHK(), fixed={"permeability.Cl": 0.1})
+    both = Problem(channel, ghk_data(), ["permeability.K", "permeability.Cl"], GHK())
+    assert np.allclose(fixed.predict(np.log([[0.4]])).value, both.predict(np.log([[0.4, 0.1]])).value)
+    with pytest.raises(FitError, match="cannot be fixed at -1"):
+        Problem(channel, ghk_data(), ["permeability.K"], GHK(), fixed={"permeability.Cl": -1.0})
+    with pytest.raises(FitError, match="free, tied or fixed twice"):
+        Problem(channel, ghk_data(), ["permeability.K"], GHK(), fixed={"permeability.K": 1.0})
+
+
+@pytest.mark.parametrize(
+    ("free", "said"),
+    [
+        (["permeability.Na"], "no such number"),
+        (["permeability.K", "permeability.K"], "free, tied or fixed twice"),
+        (["permeability.K", Free("permeability.Cl", tied={"permeability.K": 1.0})], "free, tied or fixed twice"),
+        (["permeability.K", "permeability.K/Cl"], "given twice"),
+        ([], "nothing is free"),
+        ([Free("permeability.K", tied={"permeability.Cl/K": 1.0})], "differ in kind"),
+        ([Free("permeability.K", tied={"permeability.Cl": -1.0})], "must be positive"),
+    ],
+)
+def test_what_cannot_be_free_is_said(channel, free, said):
+    with pytest.raises(FitError, match=said):
+        Problem(channel, ghk_data(), free, GHK())
+
+
+def test_numbers_that_are_set_twice_over_are_refused(channel, pnp_data):
+    with pytest.raises(FitError, match="set the same numbers"):
+        Problem(channel, pnp_data, ["pore.area.scale", "pore.area.2"], PNP(nodes=NODES))
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (lambda: [], "no data"),
+        (lambda: [IVData(VOLTAGE, VOLTAGE, inside={"Na": 1.0})], "no such ion"),
+        (
+            lambda: [IVData(VOLTAGE, VOLTAGE, outside={"K": 10.0}, label="a")],
+            "a: outside: the bath is not electroneutral",
+        ),
+        (lambda: [*ghk_data()[:1], IVData(VOLTAGE, VOLTAGE, label="b")], "b has no standard errors"),
+        (lambda: [IVData(VOLTAGE[:2], VOLTAGE[:2])], "2 measured values are too few for 2 free numbers"),
+        (
+            lambda: [IVData(VOLTAGE, VOLTAGE), ReversalData([10.0], inside=({},), outside=({},), temperature=(None,))],
+            "only be fitted together if both",
+        ),
+    ],
+)
+def test_data_that_do_not_fit_the_channel_are_named(channel, data, said):
+    with pytest.raises(FitError, match=said):
+        Problem(channel, data(), ["permeability.K", "permeability.Cl"], GHK())
+
+
+def test_a_softened_residual_is_that_of_charbonnier():
+    r, c, h = np.linspace(-9, 9, 13), 1.5, 1e-6
+    soft, weight = robust_residual(r, c)
+    assert np.allclose(soft**2, 2 * c**2 * (np.sqrt(1 + (r / c) ** 2) - 1))
+    assert np.allclose(weight, (robust_residual(r + h, c)[0] - robust_residual(r - h, c)[0]) / (2 * h), rtol=1e-7)
