@@ -36,6 +36,8 @@ else:
 __version__ = _version("jax-pnp")
 
 _HOME = {
+    "Axial": "analysis.discretization",
+    "Axisymmetric": "analysis.discretization",
     "Branch": "analysis.branch",
     "Channel": "channel.channel",
     "ChannelError": "channel.profiles",
@@ -72,6 +74,8 @@ if TYPE_CHECKING:  # what the names below are, for editors and type checkers
     from pnp.analysis.batch import solve_batch as solve_batch
     from pnp.analysis.branch import Branch as Branch
     from pnp.analysis.branch import trace as trace
+    from pnp.analysis.discretization import Axial as Axial
+    from pnp.analysis.discretization import Axisymmetric as Axisymmetric
     from pnp.analysis.hysteresis import Hysteresis as Hysteresis
     from pnp.analysis.hysteresis import hysteresis as hysteresis
     from pnp.analysis.solution import Currents as Currents
@@ -94,6 +98,8 @@ if TYPE_CHECKING:  # what the names below are, for editors and type checkers
     from pnp.settings import Status as Status
 
 __all__ = [
+    "Axial",
+    "Axisymmetric",
     "Branch",
     "Channel",
     "ChannelError",

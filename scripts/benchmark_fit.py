@@ -23,7 +23,9 @@ def measured(channel, nodes):
     rng, voltage, sets = np.random.default_rng(0), np.linspace(-100, 100, 41), []
     for inside, outside in BATHS:
         bath = {"inside": {"K": inside, "Cl": inside}, "outside": {"K": outside, "Cl": outside}}
-        current = np.asarray(pnp.iv_curve(channel.with_baths(**bath), voltage, nodes=nodes).extrapolated_current)
+        current = np.asarray(
+            pnp.iv_curve(channel.with_baths(**bath), voltage, discretization=pnp.Axial(nodes)).extrapolated_current
+        )
         noisy = current + ERROR * rng.normal(size=voltage.size)
         sets.append(IVData(voltage, noisy, np.full(voltage.size, ERROR), **bath, label=f"{inside:g}|{outside:g} mM"))
     return sets
@@ -75,8 +77,8 @@ def main():
 
     channel = pnp.load("kcsa-like")
     data = measured(channel, given.nodes)
-    first, cold = timed(lambda: fit(channel, data, FREE, model=PNP(given.nodes), starts=given.starts))
-    problem = Problem(channel, data, FREE, PNP(given.nodes))
+    first, cold = timed(lambda: fit(channel, data, FREE, model=PNP(pnp.Axial(given.nodes)), starts=given.starts))
+    problem = Problem(channel, data, FREE, PNP(pnp.Axial(given.nodes)))
     fit_problem(problem, starts=given.starts)
     times = [timed(lambda: fit_problem(problem, starts=given.starts))[1] for _ in range(given.repeats)]
     chi2, calls, scipy = by_scipy(problem, problem.space.starts(given.starts, 0))

@@ -65,7 +65,7 @@ def current_of(channel: pnp.Channel, voltage: float):
     def log_current(log_factor):
         times = lambda charges: jax.tree.map(lambda density: density * jnp.exp(log_factor), charges)
         charged = eqx.tree_at(wall_charge, channel, times(wall_charge(channel)))
-        return jnp.log(jnp.abs(pnp.solve(charged, voltage, dimension=2).current))
+        return jnp.log(jnp.abs(pnp.solve(charged, voltage, discretization=pnp.Axisymmetric()).current))
 
     return log_current
 
@@ -144,9 +144,9 @@ def main() -> None:
         print(f"\norder of the current: {np.log2(abs(first / second)):.2f}")
     at = np.linspace(-200.0, 200.0, 11)
     start = time.perf_counter()
-    jax.block_until_ready(pnp.iv_curve(channel, at, dimension=2).current)
+    jax.block_until_ready(pnp.iv_curve(channel, at, discretization=pnp.Axisymmetric()).current)
     first = time.perf_counter() - start
-    again = seconds(lambda: pnp.iv_curve(channel, at, dimension=2).current, 1)
+    again = seconds(lambda: pnp.iv_curve(channel, at, discretization=pnp.Axisymmetric()).current, 1)
     print(f"I–V of 11 voltages at resolution 1: {again:.1f} s, {first:.1f} s the first time")
     if wall_charge(channel):
         of_charge, at, h = current_of(channel, given.voltage), jnp.asarray(0.0), 1e-4

@@ -69,7 +69,7 @@ def pnp_curve(voltages, nodes):
 
     channel, what = _channel(), f"pnp, {nodes} elements"
     return Program(
-        lambda: _checked(pnp.iv_curve(channel, voltages, nodes=nodes), lambda iv: iv.current, what),
+        lambda: _checked(pnp.iv_curve(channel, voltages, discretization=pnp.Axial(nodes)), lambda iv: iv.current, what),
         lambda iv: {
             "current": np.asarray(iv.extrapolated_current),
             "fine": np.asarray(iv.current),
@@ -87,7 +87,7 @@ def pnp_batch(channels, voltages, nodes):
 
     many, at = _channels(channels, voltages), np.tile(problem.voltages(voltages), channels)
     what = f"pnp, {channels} channels at {voltages} voltages, {nodes} elements"
-    solve = lambda settings: pnp.solve_batch(many, at, nodes=nodes, settings=settings)
+    solve = lambda settings: pnp.solve_batch(many, at, discretization=pnp.Axial(nodes), settings=settings)
     run = lambda settings: _checked(solve(settings), lambda result: result.current, what)
 
     def outcome(result):
@@ -109,7 +109,7 @@ def _weighted_sum(voltages, nodes):
     weights = jnp.cos(jnp.arange(voltages.size))
 
     def total(channel):
-        current = lambda voltage: pnp.solve(channel, voltage, nodes=nodes).current
+        current = lambda voltage: pnp.solve(channel, voltage, discretization=pnp.Axial(nodes)).current
         return weights @ jax.vmap(current)(jnp.asarray(voltages))
 
     return total
@@ -138,7 +138,7 @@ def pnp_jacobian(voltages, nodes):
     import pnp
 
     channel = _channel()
-    current = lambda channel, voltage: pnp.solve(channel, voltage, nodes=nodes).current
+    current = lambda channel, voltage: pnp.solve(channel, voltage, discretization=pnp.Axial(nodes)).current
     both = jax.jit(jax.vmap(jax.value_and_grad(current), (None, 0)))
     return Program(lambda: _checked(both(channel, voltages), lambda result: result[0], "pnp, gradients"), _derivatives)
 

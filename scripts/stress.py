@@ -155,7 +155,7 @@ def solve(group, nodes, settings=None, progress=None):
 
     channels = jax.jit(jax.vmap(lambda numbers: make_channel(numbers, group.valence, group.sharp)))(group.numbers)
     voltages = group.numbers["voltage"]
-    return pnp.solve_batch(channels, voltages, nodes=nodes, settings=settings, progress=progress)
+    return pnp.solve_batch(channels, voltages, discretization=pnp.Axial(nodes), settings=settings, progress=progress)
 
 
 def judge(found, reference):
@@ -197,7 +197,7 @@ def run(count, seed, nodes, progress=None, structures=STRUCTURES, finished=None)
         found = solve(group, nodes, progress=progress)
         took = time.perf_counter() - start
         seconds += took
-        reference = solve(group, 2 * nodes, Settings(direct=0.0), progress)
+        reference = solve(group, 2 * nodes, Settings(skip_continuation=0.0), progress)
         jax.clear_caches()  # a process cannot hold the programs of all structures
         masks, off[group.index] = judge(found, reference)
         if finished:

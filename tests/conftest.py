@@ -34,8 +34,10 @@ def charged():
     return make_charged()
 
 
-def make_charged(density=-1.0, inside=300.0, outside=100.0, potassium=1.957, barrier=0.0, area=1.0, excess=IDEAL):
-    """Always the same structure, so that one compiled program serves all of them of one model of `excess`."""
+def make_charged(
+    density=-1.0, inside=300.0, outside=100.0, potassium=1.957, barrier=0.0, area=1.0, activity_model=IDEAL
+):
+    """Always the same structure, so that one compiled program serves all of them of one activity model."""
     return pnp.Channel.from_profiles(
         X,
         area=area * np.ones(6),
@@ -44,5 +46,5 @@ def make_charged(density=-1.0, inside=300.0, outside=100.0, potassium=1.957, bar
         pmf={"Cl": barrier * np.array([0.0, 0.0, 1.0, 1.0, 0.0, 0.0])},
         inside={"K": inside, "Cl": inside},
         outside={"K": outside, "Cl": outside},
-        excess=excess,
+        activity_model=activity_model,
     )

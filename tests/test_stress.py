@@ -34,8 +34,10 @@ def test_known_hard_channels_at_one_volt():
     """Directly on one mesh, and through the whole continuation on one twice as fine."""
     channels = jax.tree.map(lambda *n: jnp.stack([*n, *n]), *(hard(*numbers) for numbers in HARD.values()))
     voltages = np.repeat([-1000.0, 1000.0], len(HARD))
-    found = pnp.solve_batch(channels, voltages, nodes=200)
-    checked = pnp.solve_batch(channels, voltages, nodes=400, settings=pnp.Settings(direct=0.0))
+    found = pnp.solve_batch(channels, voltages, discretization=pnp.Axial(200))
+    checked = pnp.solve_batch(
+        channels, voltages, discretization=pnp.Axial(400), settings=pnp.Settings(skip_continuation=0.0)
+    )
     assert np.all(found.status == pnp.Status.CONVERGED), found.messages()
     assert np.all(checked.status == pnp.Status.CONVERGED_BY_CONTINUATION), checked.messages()
     np.testing.assert_allclose(found.current, checked.extrapolated_current, rtol=3e-3)

@@ -31,7 +31,7 @@ def run() -> Result:
     diffusivity = np.array([pore.ions[name].diffusivity for name in pore.ion_names])
     sigma = float(theory.conductivity(bath, diffusivity, pore.valence))
     channels = [eqx.tree_at(lambda c: c.pore.end, pore, length) for length in map(np.asarray, LENGTHS)]
-    computed = np.array([float(pnp.conductance(c, nodes=100)) for c in channels])
+    computed = np.array([float(pnp.conductance(c, discretization=pnp.Axial(100))) for c in channels])
     reach = np.array([-float(c.domain[0]) for c in channels])
     cut = 1 / (LENGTHS / (np.pi * RADIUS**2 * sigma) + np.arctan(reach / RADIUS) / (np.pi * RADIUS * sigma))
     hall = np.asarray(theory.pore_conductance(RADIUS, LENGTHS, sigma))

@@ -36,7 +36,7 @@ MOST = units.MILLIMOLAR_PER_CHARGE_DENSITY / SIZE**3  # mM
 
 
 PORE = layers([20 * DEBYE, WALL, 20 * DEBYE], SALT, SALT, fixed_charge=[0, 1, 0], permittivity=PERMITTIVITY,
-              barrier={"K": [0, 60, 0], "Cl": [0, 60, 0]}, excess=Steric(SIZE))  # fmt: skip
+              barrier={"K": [0, 60, 0], "Cl": [0, 60, 0]}, activity_model=Steric(SIZE))  # fmt: skip
 EDGE = 20 * DEBYE + WALL
 
 
@@ -47,7 +47,9 @@ def at_rest(charge, nodes):
     molar = 2 / (WALL * 1e-9) / units.FARADAY / 1e3  # in the slab, of 1 C/m² on either side
 
     def solution(charge):
-        state = pnp.solve(eqx.tree_at(density, PORE, density(PORE) * charge * molar), 0.0, nodes=nodes)
+        state = pnp.solve(
+            eqx.tree_at(density, PORE, density(PORE) * charge * molar), 0.0, discretization=pnp.Axial(nodes)
+        )
         return state.potential, (state.x, state.concentration.sum(-1))
 
     return jax.jvp(solution, (charge,), (jnp.ones(()),), has_aux=True)

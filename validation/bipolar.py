@@ -31,7 +31,7 @@ def curves(length, turned=False):
     here, there = charge(turned)
     # The second region is two layers of half the length: the shared structure has three.
     channel = layers([length, length / 2, length / 2], BATH, BATH, fixed_charge=[here, there, there])
-    iv = pnp.iv_curve(channel, VOLTAGES, nodes=NODES)
+    iv = pnp.iv_curve(channel, VOLTAGES, discretization=pnp.Axial(NODES))
     co_ion = [SALT["Cl"].diffusivity, SALT["K"].diffusivity]
     permeability = np.array(co_ion[::-1] if turned else co_ion) / length
     exact = theory.bipolar_junction_current(VOLTAGES, BATH, BATH, np.array([here, there]), permeability)

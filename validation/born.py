@@ -54,7 +54,7 @@ def run() -> Result:
         for inside in CONCENTRATIONS:
             own = {"born": True} if pore == "Born gate" else {"barrier": barrier}
             channel = layers(LENGTHS, inside, inside / 10, ions=SALT, permittivity=permittivity, **own)
-            curves.append(np.asarray(pnp.iv_curve(channel, VOLTAGES, nodes=NODES).ion_current))
+            curves.append(np.asarray(pnp.iv_curve(channel, VOLTAGES, discretization=pnp.Axial(NODES)).ion_current))
             exact.append(independent(permittivity, barrier, inside))
         error = [np.abs(i / e - 1).max(0) for i, e in zip(curves, exact, strict=True)]
         drawn[pore] = (curves[-1], exact[-1], np.array(error))

@@ -34,7 +34,7 @@ def run() -> Result:
     ends = {"area": AREA, "fixed_charge": CHARGE, "permittivity": PERMITTIVITY}
     twice = {name: np.repeat(value, 2)[1:-1] for name, value in ends.items()}  # seen from both sides of each kink
     channel = four_ions(LENGTHS, INSIDE, OUTSIDE, temperature=TEMPERATURE, **twice)
-    curve = pnp.iv_curve(channel, VOLTAGES, nodes=NODES)
+    curve = pnp.iv_curve(channel, VOLTAGES, discretization=pnp.Axial(NODES))
     meshes = [np.asarray(i) for i in (coarse_current(curve), curve.current, curve.extrapolated_current)]
 
     problem = Collocation()

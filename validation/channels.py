@@ -31,13 +31,13 @@ def layers(
     barrier=None,
     temperature=298.15,
     born=False,
-    excess=IDEAL,
+    activity_model=IDEAL,
 ):
     """Three layers in series, of `lengths` in nm, from bath to bath.
 
     ions: {name: Ion}, K+ and Cl- unless given. inside, outside: mM, a number for all ions (one salt) or a dict.
     Properties: one number, three (one per layer) or six (at both ends of each layer). barrier: {ion: kT}.
-    born, excess: as for `from_profiles`.
+    born, activity_model: as for `from_profiles`.
     """
     ions = ions or SALT
     edges = np.concatenate([[0.0], np.cumsum(lengths)])
@@ -56,7 +56,7 @@ def layers(
         outside=bath(outside),
         temperature=temperature,
         born=born,
-        excess=excess,
+        activity_model=activity_model,
     )
 
 
@@ -81,7 +81,9 @@ def coarse_current(result):
 def fine_reversal(channel, guess):
     """Reversal potential (mV) of the extrapolated current: where a cubic through 11 points about a guess is zero."""
     for width in (2.0, 0.1):
-        curve = pnp.iv_curve(channel, guess + np.linspace(-width, width, VOLTAGES.size), nodes=NODES)
+        curve = pnp.iv_curve(
+            channel, guess + np.linspace(-width, width, VOLTAGES.size), discretization=pnp.Axial(NODES)
+        )
         current = np.asarray(curve.extrapolated_current)
         guess += np.polyval(np.polyfit(current, np.asarray(curve.voltage) - guess, 3), 0.0)
     return guess

@@ -29,14 +29,18 @@ def run() -> Result:
     for ions in (SALT, FOUR_IONS):
         for _ in range(PORES):
             pore, mirrored = _pair(random, ions)
-            curve, other = (pnp.iv_curve(channel, VOLTAGES, nodes=NODES) for channel in (pore, mirrored))
+            curve, other = (
+                pnp.iv_curve(channel, VOLTAGES, discretization=pnp.Axial(NODES)) for channel in (pore, mirrored)
+            )
             current = np.asarray(curve.current)
             uneven.append(float(curve.conservation_error.max()))
             turned.append(float(np.abs(current + other.current[::-1]).max() / np.abs(current).max()))
             unsolved += int((~curve.converged).sum() + (~other.converged).sum())
             curves.append(current / np.abs(current).max())
             if ions is SALT:
-                lowest += [float(pnp.solve(pore, v, nodes=NODES).concentration.min()) for v in (-100, 100)]
+                lowest += [
+                    float(pnp.solve(pore, v, discretization=pnp.Axial(NODES)).concentration.min()) for v in (-100, 100)
+                ]
     checks = [
         Check("voltages without a solution", "", unsolved, 0, 0),
         Check("largest |ΔI|/|I| along x", "", max(uneven), 0.0, ROUND_OFF),

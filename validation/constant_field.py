@@ -84,7 +84,7 @@ PORES = (
 def outcome(pore, strength):
     """PNP's and GHK's current at 100 mV (pA), reversal (mV) and ratio of permeabilities, as two arrays."""
     channel = four_ions(LENGTHS, INSIDE, OUTSIDE, **pore.properties(strength))
-    curve = pnp.iv_curve(channel, VOLTAGES, nodes=NODES)
+    curve = pnp.iv_curve(channel, VOLTAGES, discretization=pnp.Axial(NODES))
     inside, outside, valence, diffusivity = bath_arrays(channel)
     permeability = diffusivity / sum(LENGTHS)
     constant = theory.ghk_current(VOLTAGES[-1], inside, outside, permeability, valence).sum()
@@ -130,7 +130,9 @@ def run() -> Result:
     for pore in PORES:
         outcomes = [outcome(pore, strength) for strength in STRENGTHS]
         checks += checks_of(pore, outcomes)
-        state = pnp.solve(four_ions(LENGTHS, INSIDE, OUTSIDE, **pore.properties(1.0)), 100.0, nodes=NODES)
+        state = pnp.solve(
+            four_ions(LENGTHS, INSIDE, OUTSIDE, **pore.properties(1.0)), 100.0, discretization=pnp.Axial(NODES)
+        )
         drawn.append((pore, state, *outcomes[0]))
     conclusion = (
         "Each cause bends the field, and GHK misjudges what it should tell: it would call the charged pore nearly "

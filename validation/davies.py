@@ -46,11 +46,11 @@ def cell(ions, z):
     names = list(ions)
     bath = lambda c: {names[0]: c, "Cl": z * c}
     channel = layers([1.0, 2.0, 1.0], bath(INSIDE), bath(OUTSIDE), ions=ions, fixed_charge=[0, -0.3, 0],
-                     barrier={"Cl": [0, 60, 0]}, excess=Davies(SLOPE, COEFFICIENT))  # fmt: skip
+                     barrier={"Cl": [0, 60, 0]}, activity_model=Davies(SLOPE, COEFFICIENT))  # fmt: skip
     ionic = lambda c: (z**2 + z) * c / 2e3
     ideal = np.log(OUTSIDE / INSIDE)
     exact = ideal + ln_gamma(ionic(OUTSIDE), z) - ln_gamma(ionic(INSIDE), z)
-    found = pnp.iv_curve(channel, VOLTAGES, nodes=NODES).reversal_potential()
+    found = pnp.iv_curve(channel, VOLTAGES, discretization=pnp.Axial(NODES)).reversal_potential()
     return found, THERMAL / z * exact, THERMAL / z * ideal
 
 
@@ -60,7 +60,9 @@ def junction():
     share = (NACL["Na"].diffusivity - NACL["Cl"].diffusivity) / (NACL["Na"].diffusivity + NACL["Cl"].diffusivity)
     ratio = np.log(outside / inside) + ln_gamma(outside / 1e3, 1) - ln_gamma(inside / 1e3, 1)
     exact = THERMAL * share * ratio
-    channels = [layers([n / 3] * 3, inside, outside, ions=NACL, excess=Davies(SLOPE, COEFFICIENT)) for n in LENGTHS]
+    channels = [
+        layers([n / 3] * 3, inside, outside, ions=NACL, activity_model=Davies(SLOPE, COEFFICIENT)) for n in LENGTHS
+    ]
     debye = float(theory.debye_length(np.array([outside, outside]), np.array([1, -1]), 78.4))
     # At the dilute end c changes over L c_out/(c_in − c_out); the field there bends over that length, and by Gauss's
     # law the charge it takes is this part of c.
@@ -72,14 +74,14 @@ def layer():
     """(potential in mV, co-ion in mM) of a thick charged layer at rest, computed and exact; and its currents."""
     fixed = 1e3 * LAYER
     channel = layers([60.0] * 3, BATH, BATH, ions=NACL, fixed_charge=[0, LAYER, 0],
-                     excess=Davies(SLOPE, COEFFICIENT))  # fmt: skip
+                     activity_model=Davies(SLOPE, COEFFICIENT))  # fmt: skip
     gamma = lambda anion: ln_gamma((2 * anion - fixed) / 2e3, 1)
     balance = lambda anion: np.log(anion * (anion - fixed) / BATH**2) + 2 * (gamma(anion) - ln_gamma(BATH / 1e3, 1))
     anion = optimize.brentq(balance, 1e-3, BATH, xtol=1e-13, rtol=1e-15)
     exact = THERMAL * (np.log(BATH / (anion - fixed)) + ln_gamma(BATH / 1e3, 1) - gamma(anion)), anion
-    state = pnp.solve(channel, 0.0, nodes=NODES)
+    state = pnp.solve(channel, 0.0, discretization=pnp.Axial(NODES))
     middle = np.argmin(np.abs(np.asarray(state.x) - 90.0))
-    curve = pnp.iv_curve(channel, VOLTAGES, nodes=NODES)
+    curve = pnp.iv_curve(channel, VOLTAGES, discretization=pnp.Axial(NODES))
     leak = np.abs(np.asarray(curve.ion_current)[np.argmin(np.abs(VOLTAGES))]).max() / float(curve.current[-1])
     return (float(state.potential[middle]), float(state.concentration[middle, 1])), exact, leak
 

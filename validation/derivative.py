@@ -35,7 +35,7 @@ def current(parameters):
     density, own = PORE.pore.charge[0].density.y / START[0], PORE.pore.diffusivity["K"].y / START[1]
     bath = jnp.asarray(bath, float)
     channel = eqx.tree_at(where, PORE, (density * charge, own * diffusivity, bath, bath))
-    return pnp.solve(channel, voltage, nodes=NODES).current
+    return pnp.solve(channel, voltage, discretization=pnp.Axial(NODES)).current
 
 
 @jax.jit
@@ -57,7 +57,7 @@ def run() -> Result:
     """All four parameters of a charged pore between unequal baths."""
     forward, reverse = map(np.asarray, both(jnp.asarray(START)))
     differences = np.array([difference(k) for k in range(START.size)])
-    discretization = float(pnp.solve(PORE, START[2], nodes=NODES).discretization_error)
+    discretization = float(pnp.solve(PORE, START[2], discretization=pnp.Axial(NODES)).discretization_error)
     mesh_moves = (True, False, False, True)
     checks = []
     for k, (name, unit) in enumerate(zip(NAMES, UNITS, strict=True)):

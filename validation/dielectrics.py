@@ -28,7 +28,9 @@ def run() -> Result:
     elastance = LENGTHS / (PERMITTIVITY * AREA)
     edges = np.cumsum(LENGTHS)
     exact = VOLTAGE * (1 - np.cumsum(elastance) / elastance.sum())
-    solve = lambda c: pnp.solve(layers(LENGTHS, c, c, area=AREA, permittivity=PERMITTIVITY), VOLTAGE, nodes=NODES)
+    solve = lambda c: pnp.solve(
+        layers(LENGTHS, c, c, area=AREA, permittivity=PERMITTIVITY), VOLTAGE, discretization=pnp.Axial(NODES)
+    )
     solutions = [solve(c) for c in CONCENTRATIONS]
     found = np.array([np.interp(edges[:2], s.x, s.potential) for s in solutions])
     valence = np.array([1, -1])

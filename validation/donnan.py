@@ -35,7 +35,7 @@ def run() -> Result:
     for name, permittivity in PERMITTIVITY.items():
         channel = layers([20.0, 20.0, 20.0], SALT, SALT, fixed_charge=[0.0, CHARGE, 0.0],
                          permittivity=[78.4, permittivity, 78.4], temperature=TEMPERATURE)  # fmt: skip
-        states = [pnp.solve(channel, 0.0, nodes=nodes) for nodes in MESHES]
+        states = [pnp.solve(channel, 0.0, discretization=pnp.Axial(nodes)) for nodes in MESHES]
         at = lambda state, x: float(np.interp(x, state.x, state.potential))
         ratio = permittivity / 78.4
         edge = thermal * (y - np.tanh(y / 2))

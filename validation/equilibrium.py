@@ -29,9 +29,9 @@ def run() -> Result:
         temperature=TEMPERATURE,
     )
     tiny = 1e-6 * np.arange(-5, 6)  # mV
-    curve = pnp.iv_curve(channel, tiny, nodes=NODES)
-    conductance = pnp.iv_curve(channel, VOLTAGES, nodes=NODES).conductance()
-    state = pnp.solve(channel, 0.0, nodes=NODES)
+    curve = pnp.iv_curve(channel, tiny, discretization=pnp.Axial(NODES))
+    conductance = pnp.iv_curve(channel, VOLTAGES, discretization=pnp.Axial(NODES)).conductance()
+    state = pnp.solve(channel, 0.0, discretization=pnp.Axial(NODES))
     x, phi, c = (np.asarray(value) for value in (state.x, state.potential, state.concentration))
     thermal = 1e3 * constants.k * TEMPERATURE / constants.e
     mu = np.log(c / SALT) + np.array([1, -1]) * phi[:, None] / thermal

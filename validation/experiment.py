@@ -33,9 +33,9 @@ def factor(quantity, unit, computed, measured, allowed):
 def run() -> Result:
     """One curve each in 1 M KCl, and OmpF between 1 M and 0.1 M."""
     names = ("ompf", "alpha-hemolysin", "gramicidin-a")
-    curves = {name: pnp.iv_curve(pnp.load(name), VOLTAGES, nodes=NODES) for name in names}
+    curves = {name: pnp.iv_curve(pnp.load(name), VOLTAGES, discretization=pnp.Axial(NODES)) for name in names}
     dilute = pnp.load("ompf").with_baths(outside={"K": 100.0, "Cl": 100.0})
-    gradient = pnp.iv_curve(dilute, VOLTAGES, nodes=NODES)
+    gradient = pnp.iv_curve(dilute, VOLTAGES, discretization=pnp.Axial(NODES))
     hemolysin = np.asarray(curves["alpha-hemolysin"].current)
     conductance = {name: curve.conductance() for name, curve in curves.items()}
     reversal = -gradient.reversal_potential()  # a cation-selective pore is negative on the concentrated side

@@ -30,7 +30,7 @@ def run() -> Result:
         inside, outside, valence, diffusivity = bath_arrays(channel)
         permeability = diffusivity * 0.7 / length
         exact = np.asarray(theory.ghk_current(VOLTAGES[:, None], inside, outside, permeability, valence))
-        curve = pnp.iv_curve(channel, VOLTAGES, nodes=NODES)
+        curve = pnp.iv_curve(channel, VOLTAGES, discretization=pnp.Axial(NODES))
         error = np.abs(curve.ion_current - exact).max() / np.abs(exact).max()
         ratio = length / float(channel.debye_length[0])
         at = f"L/λ = {ratio:.2g}"

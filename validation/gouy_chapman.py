@@ -38,7 +38,7 @@ def compare(salt, nodes):
     valence, concentration = np.array([ions[name].valence for name in bath]), np.array(list(bath.values()))
     debye = float(theory.debye_length(concentration, valence, PERMITTIVITY))
     slab = layers([THICKNESS * debye] * 3, bath, bath, ions=ions, fixed_charge=[0, FIXED_CHARGE, 0])
-    solution = pnp.solve(slab, 0.0, nodes=nodes)
+    solution = pnp.solve(slab, 0.0, discretization=pnp.Axial(nodes))
     edge = 2 * THICKNESS * debye
     outside = np.asarray(solution.x) > edge * (1 - 1e-9)
     x, potential = np.asarray(solution.x)[outside] - edge, np.asarray(solution.potential)[outside]

@@ -39,7 +39,7 @@ def curve(ratio):
     valence = np.array([1, -1])
     delta = ratio * float(theory.debye_length(np.array([BATH, BATH]), valence, 78.4))
     channel = layers([delta, delta / 2, delta], BATH, BATH, fixed_charge=[0.0, FIXED_CHARGE, 0.0])
-    iv = pnp.iv_curve(channel, VOLTAGES, nodes=NODES)
+    iv = pnp.iv_curve(channel, VOLTAGES, discretization=pnp.Axial(NODES))
     limit = theory.limiting_current(BATH, SALT["K"].diffusivity, *valence, 1.0, delta)
     return np.asarray(iv.extrapolated_current) / float(limit)
 

@@ -43,7 +43,7 @@ def run() -> Result:
         temperature=TEMPERATURE,
     )
     exact = float(FARADAY * 1e-6 * VALENCE @ flux())  # 1e-27 m³ × 1e9 /s × 1e12 pA
-    states = [pnp.solve(channel, VOLTAGE, nodes=nodes) for nodes in MESHES]
+    states = [pnp.solve(channel, VOLTAGE, discretization=pnp.Axial(nodes)) for nodes in MESHES]
     currents = [float(value) for state in states for value in (coarse_current(state), state.current)]
     sizes = tuple(nodes / part for nodes in MESHES for part in (2, 1))
     phi_error = [float(jnp.abs(s.potential - 1e3 * THERMAL * potential(s.x)).max()) for s in states]

@@ -38,7 +38,7 @@ def run() -> Result:
         z, inside, outside = FOUR_IONS[ion].valence, float(channel.inside[ion]), float(channel.outside[ion])
         exact = 1e3 * constants.R * TEMPERATURE / (z * constants.physical_constants["Faraday constant"][0])
         exact *= np.log(outside / inside)
-        curve = pnp.iv_curve(channel, VOLTAGES, nodes=NODES)
+        curve = pnp.iv_curve(channel, VOLTAGES, discretization=pnp.Axial(NODES))
         checks.append(Check(f"reversal, only {ion} (z = {z:+d})", "mV", curve.reversal_potential(), exact, 1e-6))
         curves.append((f"{ion}, z = {z:+d}", np.asarray(curve.current), exact))
     return Result(

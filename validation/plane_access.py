@@ -34,7 +34,7 @@ def run() -> Result:
     diffusivity = np.array([pore.ions[name].diffusivity for name in pore.ion_names])
     sigma = float(theory.conductivity(bath, diffusivity, pore.valence))
     channel = lambda length: eqx.tree_at(lambda c: c.pore.end, pore, np.asarray(length))
-    solve = lambda length, resolution: pnp.solve(channel(length), VOLTAGE, dimension=2, resolution=resolution)
+    solve = lambda length, resolution: pnp.solve(channel(length), VOLTAGE, discretization=pnp.Axisymmetric(resolution))
     alpha, outside = np.transpose([flanged.access_resistance(length / RADIUS) for length in LENGTHS])
     own = LENGTHS / (np.pi * RADIUS**2 * sigma)
     exact = VOLTAGE / (own + 2 * alpha / (sigma * RADIUS))  # pA

@@ -27,7 +27,7 @@ def run() -> Result:
     ratios, found, wanted = [], [], []
     for concentration in CONCENTRATIONS:
         channel = tube(RADIUS, LENGTH, concentration, 10 * concentration)
-        state = pnp.solve(channel, VOLTAGE, dimension=2, resolution=RESOLUTION)
+        state = pnp.solve(channel, VOLTAGE, discretization=pnp.Axisymmetric(RESOLUTION))
         permeability = np.pi * RADIUS**2 * DIFFUSIVITY / LENGTH
         baths = np.asarray(channel.bath_concentration)
         wanted.append(np.asarray(theory.ghk_current(VOLTAGE, *baths, permeability, VALENCE)))

@@ -42,7 +42,9 @@ def run() -> Result:
         "hourglass without anions, 100 | 10 mM": (pore("hourglass", 100.0, 10.0, 60.0), nernst),
     }
     for name, (channel, rest) in cases.items():
-        still, driven = (pnp.solve(channel, v, dimension=2, resolution=RESOLUTION) for v in (rest, rest + THERMAL))
+        still, driven = (
+            pnp.solve(channel, v, discretization=pnp.Axisymmetric(RESOLUTION)) for v in (rest, rest + THERMAL)
+        )
         states[name] = still, driven
         unit = float(abs(driven.current))
         current = np.abs(np.asarray(still.ion_current)).max() / unit

@@ -34,7 +34,7 @@ def ratio(channel, voltages):
     found, stated = [], []
     for voltage in voltages:
         line = pnp.solve(channel, voltage)
-        plane = pnp.solve(channel, voltage, dimension=2, resolution=RESOLUTION)
+        plane = pnp.solve(channel, voltage, discretization=pnp.Axisymmetric(RESOLUTION))
         found.append(float(plane.extrapolated_current / line.extrapolated_current))
         stated.append(max(float(line.discretization_error), float(plane.discretization_error)))
     return np.array(found), max(stated)
@@ -85,7 +85,7 @@ def run() -> Result:
         )
     cone = pnp.load("conical-nanopore")
     exact = slender([float(cone.ions[name].diffusivity) for name in cone.ion_names])
-    line, plane = pnp.solve(cone, SMALL), pnp.solve(cone, SMALL, dimension=2, resolution=FINE)
+    line, plane = pnp.solve(cone, SMALL), pnp.solve(cone, SMALL, discretization=pnp.Axisymmetric(FINE))
     own = 1 / float(plane.resistance[1])
     # The slope of the wall, 0.025, squared; and a double layer's width of the 200 nm that hold half the resistance.
     checks.append(Check("conical-nanopore: conductance without access", "nS", own, exact, 5e-3, relative=True))

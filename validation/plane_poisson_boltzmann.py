@@ -32,7 +32,7 @@ def in_salt():
     channel = tube(RADIUS, LENGTH, CONCENTRATION, charge=[WallCharge(SURFACE_CHARGE, 0.0, LENGTH)], kind="hall")
     found = []
     for resolution in RESOLUTIONS:
-        state = pnp.solve(channel, 0.0, dimension=2, resolution=resolution)
+        state = pnp.solve(channel, 0.0, discretization=pnp.Axisymmetric(resolution))
         middle, r = int(np.argmin(np.abs(state.x - LENGTH / 2))), np.asarray(state.r)
         wet = slice(0, int(np.argmin(np.abs(r[middle] - RADIUS))) + 1)
         phi = np.asarray(state.potential)[middle, wet] / (1e3 * radial.THERMAL)

@@ -65,8 +65,8 @@ def posed(channel, grid, held, concentration=None) -> Problem:
     plane = eqx.filter_jit(make_cells)(channel, grid)
     plane = eqx.tree_at(lambda p: p.bath, plane, jnp.asarray(held))
     bath = channel.bath_concentration if concentration is None else jnp.array([concentration] * 2, float)
-    excess = channel.excess.law(channel.ion_names, channel.bath_permittivity, channel.temperature)
-    problem = Problem(plane, jnp.asarray(channel.valence), jnp.log(bath), jnp.zeros(()), jnp.ones(()), excess)
+    activity = channel.activity_model.coefficients(channel.ion_names, channel.bath_permittivity, channel.temperature)
+    problem = Problem(plane, jnp.asarray(channel.valence), jnp.log(bath), jnp.zeros(()), jnp.ones(()), activity)
     return jax.tree.map(lambda value: jnp.asarray(value)[..., None], problem)
 
 

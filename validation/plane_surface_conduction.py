@@ -38,7 +38,7 @@ def computed(concentration):
     states = []
     for length in LENGTHS:
         channel = tube(RADIUS, length, concentration, charge=[WallCharge(SURFACE_CHARGE, 0.0, length)])
-        states.append(pnp.solve(channel, VOLTAGE, dimension=2, resolution=RESOLUTION))
+        states.append(pnp.solve(channel, VOLTAGE, discretization=pnp.Axisymmetric(RESOLUTION)))
     short, long = (VOLTAGE / float(state.current) for state in states)  # GΩ
     return np.diff(LENGTHS)[0] / (long - short), max(float(state.discretization_error) for state in states)
 

@@ -33,7 +33,7 @@ def main():
         write(f"ompf-{name}.csv", f"OmpF monomer, {inside:g} | {outside:g} mM KCl", bath, voltage, noisy, error)
     voltage = np.array([-300.0, -200.0, -100.0, -50.0, 50.0, 100.0, 200.0, 300.0])
     channel = pnp.load("conical-nanopore", overrides=CONE)
-    current = np.asarray(pnp.iv_curve(channel, voltage, dimension=2).current)
+    current = np.asarray(pnp.iv_curve(channel, voltage, discretization=pnp.Axisymmetric()).current)
     error = 0.02 * np.abs(current)
     noisy = current + error * rng.normal(size=voltage.size)
     bath = {"inside": 100.0, "outside": 100.0}

@@ -1,4 +1,4 @@
-"""Many cases at once, of channels, voltages or both: in parts that fit a processor, on all cores or devices."""
+"""Many cases of channels, voltages or both: in batches that suit the device, on all cores or devices."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -13,43 +13,43 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import ArrayLike
 
-from pnp.analysis.discretized import discretize
-from pnp.analysis.solution import LANES, Currents, check_arguments, steady_state, without_profiles
+from pnp.analysis.discretization import AXIAL, Axial, Discretization, axial_only, check_precision
+from pnp.analysis.mesh_hierarchy import steady_state, without_profiles
+from pnp.analysis.solution import Currents
 from pnp.channel.channel import Channel
-from pnp.finite_volume.axial.mesh import DEFAULT_NODES
-from pnp.settings import Settings
-
-FEW_LANES = 8
-"""The same on a processor for continuations, of which one may take a hundred times as long as its neighbour."""
-
-GPU_LANES = 8192
-"""Cases side by side on a GPU, which has that many threads and more."""
+from pnp.settings import CPU_BATCH, CPU_CONTINUATION_BATCH, GPU_BATCH, Settings
 
 
 def solve_batch(
     channels: Channel,
     voltages: ArrayLike,
     *,
-    nodes: int = DEFAULT_NODES,
+    discretization: Discretization = AXIAL,
     settings: Settings | None = None,
     devices: Sequence[jax.Device] | None = None,
-    lanes: int | None = None,
+    batch: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Currents:
     """Currents of many channels, voltages or both, up to millions of cases; not differentiable.
 
-    channels: one Channel, or many of the same structure as one whose numbers are arrays [case], as
-    `jax.tree.map(lambda *n: jnp.stack(n), *channels)` and `jax.vmap` make them. voltages: mV, [case] or one for all.
-    devices: JAX devices to share the cases (default: all of them). lanes: cases that a device solves side by side.
-    progress: called with the number of cases done since it was called last.
+    - channels: one Channel, or many of the same structure as one whose numbers are arrays [case], as `pnp.stack` makes
+      them.
+    - voltages: mV, [case] or one for all.
+    - discretization: a `pnp.Axial`.
+    - devices: JAX devices to share the cases (default: all of them).
+    - batch: cases that a device solves together.
+    - progress: called with the number of cases done since it was called last.
 
-    The cases go through in parts, each with its own Newton loop, first in a hurry; those that need more steps than
-    most are then solved together, and at last the few that need a continuation. All arrays of the result are NumPy's,
+    The cases are solved in parts, each with its own Newton loop: first with few iterations allowed; those that need
+    more are then solved together, and at last the few that need a continuation. All arrays of the result are NumPy's,
     [case] (see `Currents`).
 
     Raises TypeError, ValueError for bad arguments; what is wrong with a channel shows in its status.
     """
-    check_arguments(channels, nodes)
+    check_precision()
+    discretization = axial_only(discretization, "solve_batch")
+    if not isinstance(channels, Channel):
+        raise TypeError(f"expected a pnp.Channel, not {type(channels).__name__}; pnp.stack makes one of many")
     many = channels.temperature.ndim == 1
     count = np.broadcast_shapes(np.shape(voltages), channels.temperature.shape)
     if len(count) != 1 or 0 in count:
@@ -59,25 +59,26 @@ def solve_batch(
         )
     devices = list(devices or jax.devices())
     on_processor = devices[0].platform == "cpu"
-    lanes = min(lanes or (LANES if on_processor else GPU_LANES), -(-count[0] // len(devices)))
+    batch = min(batch or (CPU_BATCH if on_processor else GPU_BATCH), -(-count[0] // len(devices)))
     mesh = Mesh(np.array(devices), ("case",))
     place = lambda tree, cut: jax.device_put(tree, NamedSharding(mesh, PartitionSpec(*(["case"] * cut))))
     voltages = np.broadcast_to(np.asarray(voltages, float), count)
     channels = jax.tree.map(np.asarray, channels)
-    one = None if many else place(discretize(channels, nodes), False)
+    one = None if many else place(discretization.discretize(channels), False)
 
     def part(cases: np.ndarray, how: Settings, size: int) -> Currents:
-        """The cases named, on all devices; the last one again and again if they are too few."""
+        """Solve these cases on all devices; the last one is repeated if they are too few."""
         here = np.concatenate([cases, np.repeat(cases[-1:], size - cases.size)])
-        discretized = one or _levels_of(place(jax.tree.map(lambda numbers: numbers[here], channels), True), nodes)
+        part_of = lambda: place(jax.tree.map(lambda numbers: numbers[here], channels), True)
+        discretized = one or _discretized(part_of(), discretization)
         result = _solve_part(discretized, place(voltages[here], True), how, mesh, many)
         found: Any = {name: np.asarray(value)[: cases.size] for name, value in result.items()}
-        return Currents(**found, ion_names=channels.ion_names)
+        return Currents(**found, ion_names=channels.ion_names, discretization=discretization)
 
-    def solved(cases: np.ndarray, how: Settings, lanes: int, report: Callable[[Currents], None]) -> Currents:
+    def solved(cases: np.ndarray, how: Settings, batch: int, report: Callable[[Currents], None]) -> Currents:
         # Parts are independent programs, so that as many threads as cores keep a processor busy.
         workers = max(1, (os.cpu_count() or 1) // len(devices)) if on_processor else 2
-        size = lanes * len(devices)
+        size = batch * len(devices)
         parts = np.split(cases, np.arange(size, cases.size, size))
         results = []
         with ThreadPoolExecutor(workers) as pool:
@@ -89,10 +90,10 @@ def solve_batch(
 
     settings, progress = settings or Settings(), progress or (lambda done: None)
     succeeded = lambda part: progress(int(np.sum(_whole(part))))
-    result = solved(np.arange(count[0]), settings.few_iterations(), lanes, succeeded)
-    few = min(lanes, FEW_LANES) if on_processor else lanes
+    result = solved(np.arange(count[0]), settings.few_iterations(), batch, succeeded)
+    few = min(batch, CPU_CONTINUATION_BATCH) if on_processor else batch
     last = lambda part: progress(part.status.size)
-    for how, wide, report in ((settings.without_continuation(), lanes, succeeded), (settings, few, last)):
+    for how, wide, report in ((settings.without_continuation(), batch, succeeded), (settings, few, last)):
         late = np.flatnonzero(~_whole(result))
         if late.size:
             result = jax.tree.map(partial(_with_entries, late), result, solved(late, how, wide, report))
@@ -100,7 +101,7 @@ def solve_batch(
 
 
 def _whole(result: Currents):
-    """Which cases have a value on both meshes."""
+    """Whether each case has a value on both meshes."""
     return np.isfinite(result.discretization_error)
 
 
@@ -111,8 +112,8 @@ def _with_entries(at, values, others):
 
 
 @eqx.filter_jit
-def _levels_of(channels, nodes):
-    return jax.vmap(lambda channel: discretize(channel, nodes))(channels)
+def _discretized(channels, discretization: Axial):
+    return jax.vmap(discretization.discretize)(channels)
 
 
 @eqx.filter_jit
@@ -121,7 +122,7 @@ def _solve_part(discretized, voltages, settings, mesh, many):
         return without_profiles(steady_state(discretized, voltage, settings))
 
     def share(discretized, voltages, settings):
-        """What one device does; no other has to wait for its Newton loop."""
+        """The cases of one device, whose Newton loop no other device waits for."""
         return jax.vmap(one, (0 if many else None, 0, None))(discretized, voltages, settings)
 
     if mesh.size == 1:

@@ -1,9 +1,9 @@
-"""A branch of steady states followed through its folds, where the I–V curve turns back and current controls better.
+"""A branch of steady states, followed through the folds where the I–V curve turns back.
 
 A point of the branch is (V, y) with V in kT/e and y = asinh(I / I₀), where I₀ is 0.1 % of what kT/e drives through
-the pore: currents count by their logarithm down to there. Newton solves for the steady state and V together, on a
-line across the branch (see `arclength`); where the branch is steep that is a line of almost constant current.
-Stability plays no role: what lies between two folds is as good a point as the rest.
+the pore: above that, currents count by their logarithm. Newton solves for the steady state and V together, on a line
+across the branch (see `solver.arclength`); where the branch is steep that is a line of almost constant current.
+Stability plays no role: states between two folds are points like the others.
 """
 
 from collections.abc import Callable
@@ -17,24 +17,24 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from pnp import units
-from pnp.analysis.discretized import Discretized, discretize
-from pnp.analysis.solution import COARSE_ERROR, SAFETY, flux_nonconservation, solve_on_meshes
-from pnp.analysis.steady import ConvergenceError, check_problem
+from pnp.analysis.discretization import AXIAL, Discretization, axial_only
+from pnp.analysis.discretized import Discretized
+from pnp.analysis.mesh_hierarchy import COARSE_ERROR, SAFETY, flux_nonconservation, solve_on_meshes
+from pnp.analysis.steady import ConvergenceError
 from pnp.channel.channel import Channel
 from pnp.finite_volume.axial.assembly import mean_flux, with_baths
-from pnp.finite_volume.axial.mesh import DEFAULT_NODES
 from pnp.settings import Settings, Status
 from pnp.solver.arclength import ARRIVED, Line, Pace, Path, Point, crossings, follow
 from pnp.solver.newton import newton_step
 
 _TOLERANCE = 1e-9
-"""Largest change (kT) in the last Newton step, which converges quadratically: what is left is round-off."""
+"""Largest update (kT) of the last Newton step; Newton converges quadratically, so the error left is round-off."""
 _CAP = 5.0
-"""Largest change (kT) in one step. Points are near to each other, so that it hardly ever matters."""
+"""Largest update (kT) of one step. Points are near to each other, so that it is rarely reached."""
 
 
 class Branch(eqx.Module):
-    """Steady states along a branch, in its order; arrays of NumPy."""
+    """Steady states along a branch, in its order; NumPy arrays."""
 
     voltage: Float[np.ndarray, " point"]
     """mV."""
@@ -50,25 +50,25 @@ class Branch(eqx.Module):
     discretization_error: Float[np.ndarray, " point"]
     """|I(N) − I(N/2)| / 3, relative as that of `Solution`, with I(N/2) where the line across the branch meets that of
     the coarser mesh (if it does not, that of the same current). Where the current hardly depends on the voltage it is
-    the error at a given voltage …"""
+    the error at a given voltage."""
     voltage_error: Float[np.ndarray, " point"]
-    """… and where the branch is steep or folds, this is what counts: |V(N) − V(N/2)| / 3 of the same two points, mV."""
+    """|V(N) − V(N/2)| / 3 of the same two points, mV; the error that matters where the branch is steep or folds."""
     folds: Float[np.ndarray, "fold 2"]
     """Voltage (mV) and current (pA) where the voltage turns back; these are points of the branch, too."""
     complete: bool
-    """Whether it was followed as far as asked; otherwise `message` says why not."""
+    """Whether it was followed to the last voltage; otherwise `message` says why not."""
     message: str
     channel: Channel
-    nodes: int
+    discretization: Discretization
     points: list[Point] = eqx.field(repr=False)
-    """All that is known of the points, which `currents_at` begins from."""
+    """The points with all their data, from which `currents_at` begins."""
 
     def currents_at(self, voltage: float) -> Float[np.ndarray, " crossing"]:
         """Currents (pA) of all steady states of the branch at one voltage (mV), in its order; none if it has none.
 
         Each is solved for at that voltage. Next to a fold, where that may fail, it is that of a cubic between points.
         """
-        discretized = discretize(self.channel, self.nodes)
+        discretized = self.discretization.discretize(self.channel)
         meet = _meeting(discretized, Pace().iterations)
         places = crossings(meet, self.points, float(voltage) / _unit(self.channel))
         return np.array([_current(place, discretized) for place in places])
@@ -79,7 +79,7 @@ def trace(
     start: float,
     stop: float,
     *,
-    nodes: int = DEFAULT_NODES,
+    discretization: Discretization = AXIAL,
     pace: Pace | None = None,
     settings: Settings | None = None,
     progress: Callable[[float], None] | None = None,
@@ -87,28 +87,35 @@ def trace(
 ) -> Branch:
     """The branch of steady states from voltage `start` to `stop` (mV), through all its folds on the way.
 
-    At `start` it is the one `pnp.solve` finds. nodes: elements of the mesh (made even). pace: of the steps along the
-    branch. settings: of the first solve. progress: called with the voltage (mV) of every point. throw: raise
-    ConvergenceError if the branch cannot be followed to `stop`; otherwise return what there is of it, with `complete`
-    False. Every point carries its errors, found on a second mesh of half the elements. Not differentiable.
+    - start: the branch is the one that `pnp.solve` finds at this voltage.
+    - discretization: a `pnp.Axial`.
+    - pace: of the steps along the branch. settings: of the first solve.
+    - progress: called with the voltage (mV) of every point.
+    - throw: whether to raise ConvergenceError if the branch cannot be followed to `stop`. Otherwise the part found is
+      returned, with `complete` False.
+
+    Every point carries its errors, found on a second mesh of half the elements. Not differentiable.
 
     Raises ConvergenceError, also if there is no first point; ChannelError and ValueError as `pnp.solve`.
     """
-    check_problem(channel, nodes)
+    discretization = axial_only(discretization, "trace")
+    discretization.check(channel)
     start, stop = float(start), float(stop)
     if not np.isfinite([start, stop]).all() or start == stop:
         raise ValueError(f"a branch is followed from one voltage to another, not from {start:g} to {stop:g} mV")
-    pace, discretized, unit = pace or Pace(), discretize(channel, nodes), _unit(channel)
+    pace, discretized, unit = pace or Pace(), discretization.discretize(channel), _unit(channel)
     meet = _meeting(discretized, pace.iterations)
     guess, converged = _first(discretized, jnp.asarray(start), settings or Settings())
     first = meet(guess, Line(np.array([start / unit, 0.0]), np.array([1.0, 0.0])))
     if not (converged and first.good):
-        raise ConvergenceError(f"{channel.name} at {start:g} mV {Status.NOT_CONVERGED.text}")
+        advice = Status.NOT_CONVERGED.advice(discretization.refinement)
+        raise ConvergenceError(f"{channel.name} at {start:g} mV {advice}")
     report = lambda point: progress(float(point.place[0] * unit)) if progress else None
     path = follow(meet, first, stop / unit, pace, report)
-    branch = _branch(channel, nodes, discretized, path)
+    branch = _branch(channel, discretization, discretized, path)
     if throw and not branch.complete:
-        raise ConvergenceError(f"{branch.message}; try more nodes (nodes=800), or a smaller pace.shortest")
+        finer = discretization.refinement.python
+        raise ConvergenceError(f"{branch.message}; try more nodes ({finer}), or a smaller pace.shortest")
     return branch
 
 
@@ -116,7 +123,7 @@ def trace(
 
 
 class _Found(NamedTuple):
-    """What a point says besides its place."""
+    """Numbers of a point besides its place."""
 
     ion_current: Float[np.ndarray | Array, " ion"]
     """pA."""
@@ -125,7 +132,7 @@ class _Found(NamedTuple):
     """Error of the current, relative, and of the voltage, kT/e; NaN if the coarse mesh has no such point."""
 
 
-def _branch(channel: Channel, nodes: int, discretized: Discretized, path: Path) -> Branch:
+def _branch(channel: Channel, discretization: Discretization, discretized: Discretized, path: Path) -> Branch:
     unit = _unit(channel)
     places = np.stack([point.place for point in path.points])
     current = _current(places.T, discretized)
@@ -146,7 +153,7 @@ def _branch(channel: Channel, nodes: int, discretized: Discretized, path: Path) 
         complete=path.ended == ARRIVED,
         message=f"{way}: {path.ended}",
         channel=channel,
-        nodes=nodes,
+        discretization=discretization,
         points=path.points,
     )
 
@@ -157,19 +164,19 @@ def _unit(channel: Channel) -> float:
 
 
 def _current(place, discretized: Discretized):
-    """pA at a place of the plane."""
+    """pA, at a place (V, y)."""
     return np.sinh(place[1]) * float(discretized.least_current)
 
 
 @eqx.filter_jit
 def _first(discretized, voltage, settings):
-    """The unknowns of an ordinary solve, and whether it converged."""
+    """The unknowns of `pnp.solve`, and whether it converged."""
     _, fine = solve_on_meshes(discretized, voltage, settings)
     return fine.unknowns[:, 1:-1], fine.report.status != Status.NOT_CONVERGED
 
 
 def _meeting(discretized: Discretized, iterations: int):
-    """Where the branch crosses a line: see `arclength.Meet`."""
+    """A function that finds where the branch crosses a line, see `arclength.Meet`."""
     limit = jnp.asarray(iterations)
     at = lambda guess, line: jax.device_get(_point(discretized, guess, line, limit))
 
@@ -186,28 +193,28 @@ def _meeting(discretized: Discretized, iterations: int):
 
 @eqx.filter_jit
 def _point(discretized: Discretized, guess, line: Line, iterations) -> Point:
-    charge, least = discretized.charge, discretized.least_current
-    fine, coarse = partial(discretized.steady, discretized.fine), partial(discretized.steady, discretized.coarse)
-    met = _meet(fine, charge / least, guess, line.place[0], line, iterations)
+    per_flux, least = discretized.current_per_flux, discretized.least_current
+    fine, coarse = (partial(discretized.problem, mesh) for mesh in (-1, 0))
+    met = _meet(fine, per_flux / least, guess, line.place[0], line, iterations)
     # Both meshes count mu from the same baths, but do not change from one to the other at the same node.
-    counted = fine(met.voltage).whole().node_reference[:, ::2] - coarse(met.voltage).whole().node_reference
-    rough = met.unknowns(fine)[:, ::2].at[1:].add(counted)[:, 1:-1]
-    rough_met = _meet(coarse, charge / least, rough, met.voltage, line, jnp.where(met.good, iterations, 0))
+    reference = fine(met.voltage).node_reference[:, ::2] - coarse(met.voltage).node_reference
+    rough = met.unknowns(fine)[:, ::2].at[1:].add(reference)[:, 1:-1]
+    rough_met = _meet(coarse, per_flux / least, rough, met.voltage, line, jnp.where(met.good, iterations, 0))
 
-    flux, deviation, _ = mean_flux(fine(met.voltage).whole(), met.unknowns(fine))
-    rough_flux = mean_flux(coarse(rough_met.voltage).whole(), rough_met.unknowns(coarse)).mean
-    current = flux @ charge
+    flux, deviation, _ = mean_flux(fine(met.voltage), met.unknowns(fine))
+    rough_flux = mean_flux(coarse(rough_met.voltage), rough_met.unknowns(coarse)).mean
+    current = flux @ per_flux
     size = jnp.maximum(jnp.abs(current), least)
-    apart = jnp.stack([(current - rough_flux @ charge) / size, met.voltage - rough_met.voltage])
+    difference = jnp.stack([(current - rough_flux @ per_flux) / size, met.voltage - rough_met.voltage])
     return Point(
         place=jnp.stack([met.voltage, jnp.arcsinh(current / least)]),
         tangent=jnp.stack([jnp.ones_like(met.slope), met.slope]) / jnp.hypot(1.0, met.slope),
         unknowns=met.interior,
         sensitivity=met.sensitivity,
         found=_Found(
-            flux * charge,
-            flux_nonconservation(deviation, charge) / size,
-            jnp.where(rough_met.good, jnp.abs(apart) / 3, jnp.nan),
+            flux * per_flux,
+            flux_nonconservation(deviation, per_flux) / size,
+            jnp.where(rough_met.good, jnp.abs(difference) / 3, jnp.nan),
         ),
         iterations=met.steps,
         good=met.good,
@@ -215,7 +222,7 @@ def _point(discretized: Discretized, guess, line: Line, iterations) -> Point:
 
 
 class _Met(NamedTuple):
-    """Newton's iterate where the branch meets a line."""
+    """Newton's iterate for the point where the branch meets a line."""
 
     interior: Float[Array, "unknown interior"]
     voltage: Float[Array, ""]
@@ -223,7 +230,7 @@ class _Met(NamedTuple):
     """dy/dV along the branch."""
     sensitivity: Float[Array, "unknown interior"]
     size: Float[Array, ""]
-    """Largest change (kT) that the last step asked for."""
+    """Largest update (kT) of the last step, undamped."""
     steps: Int[Array, ""]
 
     @property
@@ -232,18 +239,20 @@ class _Met(NamedTuple):
 
     def unknowns(self, problem) -> Float[Array, "unknown node"]:
         """With the baths."""
-        return with_baths(problem(self.voltage).whole(), self.interior)
+        return with_baths(problem(self.voltage), self.interior)
 
 
 def _meet(problem, weight, interior, voltage, line: Line, iterations) -> _Met:
     """Newton for steady state and voltage together, bordered by the equation of a line.
 
-    problem: Steady at a voltage. weight: of the fluxes in I / I₀. With du = a + b dV, where a is Newton's step at a
+    - problem: a function of the voltage. weight: of the fluxes in I / I₀.
+
+    With du = a + b dV, where a is Newton's step at a
     fixed voltage and b the sensitivity to it, one linear equation is left for dV.
     """
 
     def height(voltage, interior):
-        at = problem(voltage).whole()
+        at = problem(voltage)
         return jnp.arcsinh(mean_flux(at, with_baths(at, interior)).mean @ weight)
 
     def advance(met: _Met) -> _Met:

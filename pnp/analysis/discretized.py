@@ -1,4 +1,4 @@
-"""A channel as the solver sees it: on two nested meshes, with a start for Newton on each."""
+"""A channel on nested meshes, with an initial guess on each: all that the solver needs of it."""
 
 import dataclasses
 
@@ -11,131 +11,163 @@ from pnp import units
 from pnp.channel.activity import ActivityCoefficients
 from pnp.channel.channel import Channel
 from pnp.finite_volume.axial.mesh import coarsened, make_elements, make_mesh
-from pnp.finite_volume.axisymmetric.cells import Plane
-from pnp.finite_volume.axisymmetric.mesh import AxisymmetricMesh, axis_positions, make_axisymmetric_mesh, make_cells
-from pnp.finite_volume.axisymmetric.scheme import balanced
+from pnp.finite_volume.axial.scheme import AXIAL_SCHEME
+from pnp.finite_volume.axisymmetric.cells import Cells
+from pnp.finite_volume.axisymmetric.mesh import (
+    AxisymmetricMesh,
+    axis_positions,
+    make_axisymmetric_mesh,
+    make_cells,
+)
+from pnp.finite_volume.axisymmetric.nernst_planck import poisson_boltzmann_guess
+from pnp.finite_volume.axisymmetric.scheme import AXISYMMETRIC_SCHEME
 from pnp.finite_volume.fluxes import Element
-from pnp.finite_volume.initial_guess import donnan_guess, with_midpoints
-from pnp.finite_volume.problem import Start, Steady
+from pnp.finite_volume.initial_guess import InitialGuess, donnan_guess, with_midpoints
+from pnp.finite_volume.problem import Problem
+from pnp.finite_volume.scheme import Scheme
+from pnp.tracing import is_traced
 
-TRACE = 1e-12
-"""An ion absent from a bath is given this fraction of the bath's largest concentration, since mu
-holds ln c; it changes currents by as little."""
-
-
-class Level(eqx.Module):
-    """One mesh's share of the problem."""
-
-    elements: Element | Plane
-    start: Start
+TRACE_FRACTION = 1e-12
+"""An ion absent from a bath is given this fraction of the bath's largest concentration, since mu holds ln c; it changes
+currents by as little."""
 
 
 class Discretized(eqx.Module):
-    """All that a channel is to the solver; programs that take this one serve all channels of as many ions."""
+    """A channel on nested meshes, coarse to fine. Programs that take one serve all channels of as many ions."""
 
     x: Float[Array, " node"]
-    """Of the fine one, nm: of nodes, or of slices of them."""
-    coarse: Level
-    fine: Level
+    """Positions of the fine mesh's nodes, or of its slices of nodes, nm."""
+    elements: tuple[Element | Cells, ...]
+    """Of each mesh, coarse to fine."""
+    guesses: tuple[InitialGuess, ...]
+    """On each mesh."""
     valence: Float[Array, " ion"]
-    activity: Float[Array, "2 ion"]
-    """In the baths, mM, none of them zero."""
-    excess: ActivityCoefficients
+    log_activity: Float[Array, "2 ion"]
+    """ln of the activities in the baths, mM."""
+    activity: ActivityCoefficients
     temperature: Float[Array, ""]
     """K."""
     mouths: Float[Array, " 2"]
     """nm."""
-    ohmic: Float[Array, ""]
-    """Flux that 1 kT/e drives through the pore in linear sensitivity, mM nm³/ns."""
-
+    ohmic_flux: Float[Array, ""]
+    """Flux that 1 kT/e drives through the pore in linear response, mM nm³/ns."""
     permeability: Float[Array, " ion"]
     """1 / ∫ dx / (D A) from bath to bath, nm³/ns."""
+    scheme: Scheme = eqx.field(static=True)
     r: Float[Array, "slice node"] | None = None
-    """Of nodes in the plane, nm."""
-    line: "Discretized | None" = None
-    """The same channel in one dimension, from whose solution the plane's is found."""
-    axis: Float[Array, "slice node"] | None = None
-    """Where on the line the nodes of the coarse grid belong, nm."""
+    """Distances of the nodes from the axis, nm; None in one dimension."""
+    axial: "Discretized | None" = None
+    """The same channel in one dimension, whose solution is the guess for two."""
+    axial_position: Float[Array, "slice node"] | None = None
+    """Where on the axis the nodes of the coarse mesh take their guess from, nm."""
 
-    def steady(self, level: Level, voltage: Float[Array, ""]) -> Steady:
-        """The problem on one of the meshes at a voltage (kT/e)."""
-        return Steady(level.elements, self.valence, self.activity, voltage, self.excess)
+    def problem(self, mesh: int, voltage: Float[Array, ""]) -> Problem:
+        """The problem on one of the meshes (0: the coarsest, −1: the finest) at a voltage (kT/e)."""
+        whole = jnp.ones_like(voltage)
+        elements = self.elements[mesh]
+        return Problem(elements, self.valence, self.log_activity, voltage, whole, self.activity, self.scheme)
 
-    def over_the_plane(self, absolute: Float[Array, "unknown x"], steady: Steady) -> Float[Array, "unknown slice node"]:
-        """A guess for the coarse grid from phi and mu in one dimension (kT): mu is nearly the same all over a
-        cross-section, and phi is what it makes of it."""
-        assert self.line is not None
-        assert self.axis is not None
-        problem = steady.whole()
-        return balanced(problem, problem.relative(_carried_over(self.line.x, absolute, self.axis)))
+    def guess_from_axial(
+        self, absolute: Float[Array, "unknown x"], problem: Problem
+    ) -> Float[Array, "unknown slice node"]:
+        """Unknowns on the coarse mesh from phi and mu in one dimension (kT).
+
+        mu is nearly the same all over a cross-section, and phi follows from it by Poisson's equation.
+        """
+        assert self.axial is not None
+        assert self.axial_position is not None
+        carried = _from_axis(self.axial.x, absolute, self.axial_position)
+        return poisson_boltzmann_guess(problem, problem.relative(carried))
 
     @property
-    def unit(self) -> Float[Array, ""]:
-        """mV per kT/e."""
+    def thermal_voltage(self) -> Float[Array, ""]:
+        """kT/e, mV."""
         return units.thermal_voltage(self.temperature)
 
     @property
-    def charge(self) -> Float[Array, " ion"]:
-        """pA per flux."""
+    def current_per_flux(self) -> Float[Array, " ion"]:
+        """pA per mM nm³/ns of each ion."""
         return units.CURRENT_PER_FLUX * self.valence
 
     @property
     def least_current(self) -> Float[Array, ""]:
         """0.1 % of what kT/e drives through the pore, pA. Errors are relative to the current or to this if larger."""
-        return 1e-3 * units.CURRENT_PER_FLUX * self.ohmic
+        return 1e-3 * units.CURRENT_PER_FLUX * self.ohmic_flux
 
 
 def discretize(channel: Channel, nodes: int, resolution: float | None = None) -> Discretized:
-    """Both meshes of a channel, the finer of `nodes` elements; or `resolution` times the cells of a plane."""
-    line = _line_levels(channel, nodes)
+    """A channel on two nested meshes.
+
+    - nodes: elements of the fine axial mesh.
+    - resolution: of the axisymmetric mesh (number of cells in each direction over the default); None: one dimension.
+    """
+    axial = _discretize_axial(channel, nodes)
     if resolution is None:
-        return line
-    # As part of a larger program, where even those of a known channel are traced, it could have no options of its own.
-    traced = any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((channel, line)))
-    return (_plane_levels if traced else _plane_levels_quickly)(channel, line, resolution)
-
-
-def _made_plane(channel: Channel, line: Discretized, resolution: float) -> Discretized:
-    grid = make_axisymmetric_mesh(channel, resolution)
-    coarse, fine = (_plane_level(channel, line, each) for each in (grid.coarse, grid))
-    axis = axis_positions(channel, grid.coarse)
-    return dataclasses.replace(line, x=grid.z, coarse=coarse, fine=fine, r=grid.r, line=line, axis=axis)
-
-
-_plane_levels = eqx.filter_jit(_made_plane)
-_plane_levels_quickly = eqx.filter_jit(_made_plane, compiler_options={"xla_backend_optimization_level": 0})  # type: ignore
-"""It runs in a thousandth of the time that it takes to compile, and once, where the solution runs for long."""
-
-
-def _plane_level(channel: Channel, line: Discretized, grid: AxisymmetricMesh) -> Level:
-    along = lambda values: _carried_over(line.x, values, axis_positions(channel, grid))
-    return Level(make_cells(channel, grid), jax.tree.map(along, line.fine.start))
-
-
-def _carried_over(x, values: Float[Array, "*any x"], at: Float[Array, "slice node"]):
-    """Values along the axis, all over the plane."""
-    rows = jax.vmap(lambda row: jnp.interp(at, x, row))(values.reshape(-1, values.shape[-1]))
-    return jax.lax.stop_gradient(rows.reshape(*values.shape[:-1], *at.shape))
+        return axial
+    # Within a larger program, where even a known channel is traced, it could have no compiler options of its own.
+    make = _discretize_axisymmetric if is_traced((channel, axial)) else _discretize_axisymmetric_unoptimized
+    return make(channel, axial, resolution)
 
 
 @eqx.filter_jit
-def _line_levels(channel: Channel, nodes: int) -> Discretized:
+def _discretize_axial(channel: Channel, nodes: int) -> Discretized:
     mesh = make_mesh(channel, nodes)
     elements = make_elements(channel, mesh)
     bath = channel.bath_concentration
-    bath = jnp.maximum(bath, TRACE * bath.max())
-    excess = channel.excess.law(channel.ion_names, channel.bath_permittivity, channel.temperature)
+    bath = jnp.maximum(bath, TRACE_FRACTION * bath.max())
+    activity = channel.activity_model.coefficients(channel.ion_names, channel.bath_permittivity, channel.temperature)
     joined = coarsened(elements)
-    start, ohmic = donnan_guess(joined, channel.valence, bath, excess)
+    guess, ohmic_flux = donnan_guess(joined, channel.valence, bath, activity)
     return Discretized(
-        mesh.nodes,
-        Level(joined, start),
-        Level(elements, jax.tree.map(with_midpoints, start)),
-        jnp.asarray(channel.valence),
-        excess.activity(list(bath.T), list(channel.valence)).T,
-        excess,
-        channel.temperature,
-        jnp.stack([jnp.asarray(channel.pore.start, float), jnp.asarray(channel.pore.end, float)]),
-        ohmic,
-        1 / (1 / elements.conductance).sum(1),
+        x=mesh.nodes,
+        elements=(joined, elements),
+        guesses=(guess, _on_places(with_midpoints, guess)),
+        valence=jnp.asarray(channel.valence),
+        log_activity=jnp.log(activity.activity(list(bath.T), list(channel.valence)).T),
+        activity=activity,
+        temperature=channel.temperature,
+        mouths=jnp.stack([jnp.asarray(channel.pore.start, float), jnp.asarray(channel.pore.end, float)]),
+        ohmic_flux=ohmic_flux,
+        permeability=1 / (1 / elements.conductance).sum(1),
+        scheme=AXIAL_SCHEME,
     )
+
+
+def _made_axisymmetric(channel: Channel, axial: Discretized, resolution: float) -> Discretized:
+    mesh = make_axisymmetric_mesh(channel, resolution)
+    meshes = (mesh.coarse, mesh)
+    return dataclasses.replace(
+        axial,
+        x=mesh.z,
+        elements=tuple(make_cells(channel, each) for each in meshes),
+        guesses=tuple(_guess_on(channel, axial, each) for each in meshes),
+        scheme=AXISYMMETRIC_SCHEME,
+        r=mesh.r,
+        axial=axial,
+        axial_position=axis_positions(channel, mesh.coarse),
+    )
+
+
+_discretize_axisymmetric = eqx.filter_jit(_made_axisymmetric)
+_discretize_axisymmetric_unoptimized = eqx.filter_jit(
+    _made_axisymmetric,
+    compiler_options={"xla_backend_optimization_level": 0},  # type: ignore
+)
+"""It runs once, in a thousandth of the time that it takes to compile."""
+
+
+def _guess_on(channel: Channel, axial: Discretized, mesh: AxisymmetricMesh) -> InitialGuess:
+    at = axis_positions(channel, mesh)
+    return _on_places(lambda values: _from_axis(axial.x, values, at), axial.guesses[-1])
+
+
+def _on_places(function, guess: InitialGuess) -> InitialGuess:
+    """A guess with all that it has at the nodes mapped to those of another mesh."""
+    full, first, profile = (function(values) for values in guess[:3])
+    return guess._replace(full=full, first=first, voltage_profile=profile)
+
+
+def _from_axis(x, values: Float[Array, "*any x"], at: Float[Array, "slice node"]):
+    """Values along the axis interpolated to positions `at`."""
+    rows = jax.vmap(lambda row: jnp.interp(at, x, row))(values.reshape(-1, values.shape[-1]))
+    return jax.lax.stop_gradient(rows.reshape(*values.shape[:-1], *at.shape))

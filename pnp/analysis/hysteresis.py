@@ -1,4 +1,4 @@
-"""A sweep up and a sweep down, and where they differ: channels that have several steady states at one voltage."""
+"""Hysteresis: voltage swept up and down, and where the currents differ; for channels with several steady states."""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -9,23 +9,23 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import ArrayLike, Bool, Float
 
-from pnp.analysis.discretized import discretize
-from pnp.analysis.solution import SAFETY, Begin, Currents, assess, solve_on_meshes, without_profiles
-from pnp.analysis.steady import check_problem
+from pnp.analysis.discretization import AXIAL, Discretization, axial_only
+from pnp.analysis.discretized import Discretized
+from pnp.analysis.mesh_hierarchy import SAFETY, assess, solve_on_meshes, without_profiles
+from pnp.analysis.solution import Currents
 from pnp.channel.channel import Channel
-from pnp.finite_volume.axial.mesh import DEFAULT_NODES
-from pnp.finite_volume.problem import Origin, Start
+from pnp.finite_volume.initial_guess import InitialGuess, guess_from
 from pnp.settings import Settings, Status
 
 LEAST_DIFFERENCE = 1e-6
-"""Relative difference of currents that counts as none whatever their errors: two meshes may agree by chance."""
+"""Relative difference of currents below which they count as equal: the estimated errors may be too small by chance."""
 
 LONGEST_STEP = 25.0
-"""mV; between voltages further apart others are solved, too, lest Newton lands on another branch."""
+"""mV; voltages further apart have others solved in between, so that Newton stays on its branch."""
 
 
 class Hysteresis(eqx.Module):
-    """Currents at several voltages on the way up and on the way down; arrays of NumPy, [voltage] in the order given."""
+    """Currents at several voltages swept up and swept down; NumPy arrays, [voltage] in the order given."""
 
     up: Currents
     """Each found from the solution at the next lower voltage; the first as `pnp.solve` finds it."""
@@ -35,11 +35,11 @@ class Hysteresis(eqx.Module):
     """|I_up − I_down| relative to the greater of the two (or to 0.1 % of what kT/e drives through the pore, where both
     are smaller); NaN where one is missing."""
     multistable: Bool[np.ndarray, " voltage"]
-    """Where there are several steady states: the difference is above 1e-6 and above five times the sum of what both
-    currents say of their errors (conservation and discretisation). The status of both is then MULTIPLE_SOLUTIONS,
-    whatever else there was to say. False proves nothing: both sweeps may have followed the same branch."""
+    """Whether there are several steady states: the difference is above 1e-6 and above five times the sum of the errors
+    (conservation and discretisation) of both currents. The status of both is then MULTIPLE_SOLUTIONS, whatever it would
+    be otherwise. False proves nothing: both sweeps may have followed the same branch."""
     channel: Channel
-    nodes: int = eqx.field(static=True)
+    discretization: Discretization = eqx.field(static=True)
 
     @property
     def voltage(self) -> Float[np.ndarray, " voltage"]:
@@ -62,38 +62,43 @@ def hysteresis(
     channel: Channel,
     voltages: ArrayLike,
     *,
-    nodes: int = DEFAULT_NODES,
+    discretization: Discretization = AXIAL,
     settings: Settings | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Hysteresis:
-    """Currents at voltages (mV, [voltage] in any order) swept upwards and downwards, and their difference.
+    """Currents with the voltage swept up and swept down, and their difference.
+
+    - voltages: mV, [voltage] in any order.
+    - discretization: a `pnp.Axial`. settings: as in `pnp.solve`.
+    - progress: called with the number of voltages done since it was called last.
 
     Each voltage begins from the solution at the one before, so that a branch of steady states is followed as in an
     experiment. If Newton fails, the voltage is changed in smaller steps; where the branch ends, because the I–V curve
-    folds back, the point is solved as `pnp.solve` would, which finds another branch. The sweeps know nothing of each
-    other: each begins at its own end. They differ where the channel has several steady states between two folds. What
-    lies between them no sweep finds, but `pnp.trace` does. A branch ends where it does on the coarser of both meshes.
-    Between voltages more than 25 mV apart the sweep takes steps of its own.
+    folds back, the point is solved as `pnp.solve` would, which finds another branch. The two sweeps are independent:
+    each begins at its own end. They differ where the channel has several steady states between two folds. States
+    between the folds are found by `pnp.trace` only. A branch ends where it does on the coarser of both meshes. Between
+    voltages more than 25 mV apart the sweep takes steps of its own.
 
-    progress: called with the number of voltages done since it was called last. Points that do not converge are NaN
-    with status NOT_CONVERGED. Not differentiable. Raises ChannelError and ValueError as `pnp.iv_curve`.
+    Points that do not converge are NaN with status NOT_CONVERGED. Not differentiable. Raises ChannelError and
+    ValueError as `pnp.iv_curve`.
     """
-    check_problem(channel, nodes)
+    discretization = axial_only(discretization, "hysteresis")
+    discretization.check(channel)
     voltages = np.asarray(voltages, float)
     if voltages.ndim != 1 or voltages.size == 0:
         raise ValueError(f"voltages must be a list of numbers in mV, not of shape {voltages.shape}")
     settings, progress = settings or Settings(), progress or (lambda done: None)
-    wanted, which, repeats = np.unique(voltages, return_inverse=True, return_counts=True)
-    path, stops = _path(wanted)
-    discretized = discretize(channel, nodes)
-    afresh = _afresh(discretized)
-    before, points = afresh, []
+    distinct, which, repeats = np.unique(voltages, return_inverse=True, return_counts=True)
+    path, stops = _path(distinct)
+    discretized = discretization.discretize(channel)
+    own = _own_guesses(discretized)
+    before, points = own, []
     for i in range(path.size):
         at = path[[i, -1 - i]]
         point, after, followed = _step(discretized, before, at, settings)
-        if before is not afresh and not bool(np.all(followed)):
-            # The branch has ended, or is beyond Newton's reach.
-            other, other_after, _ = _step(discretized, afresh, at, settings)
+        if before is not own and not bool(np.all(followed)):
+            # The branch has ended, or Newton does not converge.
+            other, other_after, _ = _step(discretized, own, at, settings)
             take = lambda new, old, kept=followed: jnp.where(kept.reshape(2, *[1] * (new.ndim - 1)), old, new)
             point, after = jax.tree.map(take, (other, other_after), (point, after))
         points.append(jax.tree.map(np.asarray, point))
@@ -102,48 +107,48 @@ def hysteresis(
             progress(int(repeats[stops.index(i)]))
     along = jax.tree.map(lambda *values: np.stack(values, axis=1), *points)
     chosen = np.array(stops)[which]
-    up = Currents(**{name: values[0][chosen] for name, values in along.items()}, ion_names=channel.ion_names)
-    down = Currents(**{name: values[1][::-1][chosen] for name, values in along.items()}, ion_names=channel.ion_names)
-    return _compared(channel, nodes, up, down, float(discretized.least_current))
+    currents = lambda along: Currents(**along, ion_names=channel.ion_names, discretization=discretization)
+    up = currents({name: values[0][chosen] for name, values in along.items()})
+    down = currents({name: values[1][::-1][chosen] for name, values in along.items()})
+    return _compared(channel, discretization, up, down, float(discretized.least_current))
 
 
-def _path(wanted: np.ndarray) -> tuple[np.ndarray, list[int]]:
-    """Voltages from the first to the last in steps short enough, and where among them the wanted ones are."""
-    parts, stops = [wanted[:1]], [0]
-    for low, high in pairwise(wanted):
+def _path(voltages: np.ndarray) -> tuple[np.ndarray, list[int]]:
+    """Voltages from the first to the last in steps short enough, and the indices of those given."""
+    parts, stops = [voltages[:1]], [0]
+    for low, high in pairwise(voltages):
         count = int(np.ceil((high - low) / LONGEST_STEP))
         parts.append(np.linspace(low, high, count + 1)[1:])
         stops.append(stops[-1] + count)
     return np.concatenate(parts), stops
 
 
-def _compared(channel: Channel, nodes: int, up: Currents, down: Currents, least: float) -> Hysteresis:
+def _compared(channel: Channel, discretization: Discretization, up: Currents, down: Currents, least) -> Hysteresis:
     size = np.maximum(np.maximum(np.abs(up.current), np.abs(down.current)), least)
     difference = np.abs(up.current - down.current) / size
     errors = sum(c.conservation_error + c.discretization_error for c in (up, down))
     several = difference > np.maximum(LEAST_DIFFERENCE, SAFETY * errors)  # False where a current is NaN
     marked = lambda c: eqx.tree_at(lambda c: c.status, c, np.where(several, Status.MULTIPLE_SOLUTIONS, c.status))
-    return Hysteresis(marked(up), marked(down), difference, several, channel, nodes)
+    return Hysteresis(marked(up), marked(down), difference, several, channel, discretization)
 
 
-def _afresh(discretized) -> Begin:
-    """Both sweeps at the start of an ordinary solve."""
-    begin = Begin(discretized.coarse.start, discretized.fine.start, Origin(jnp.zeros(()), jnp.zeros(())))
-    return jax.tree.map(lambda value: jnp.stack([value, value]), begin)
+def _own_guesses(discretized: Discretized) -> tuple[InitialGuess, ...]:
+    """The guesses of an ordinary solve, for both directions."""
+    return jax.tree.map(lambda value: jnp.stack([value, value]), discretized.guesses)
 
 
 @eqx.filter_jit
-def _step(discretized, before: Begin, voltages, settings):
-    """The next point of both sweeps, where each is to go on from there, and whether both meshes got there from
-    `before`. The fine mesh begins from the coarse one, and so finds itself on the same branch."""
+def _step(discretized: Discretized, before: tuple[InitialGuess, ...], voltages, settings):
+    """The next point of both directions, guesses for the one after, and whether both meshes converged from `before`.
 
-    def one(before: Begin, voltage):
-        coarse, fine = solve_on_meshes(discretized, voltage, settings, begin=before)
-        state, _ = assess(discretized, voltage, coarse, fine)
-        here = lambda iterate, start: Start(iterate.absolute, iterate.absolute, start.shape)
-        origin = Origin(jnp.full_like(voltage, 0.5), fine.steady.voltage)
-        after = Begin(here(coarse, before.coarse), here(fine, before.fine), origin)
-        lost = [iterate.report.status == Status.NOT_CONVERGED for iterate in (coarse, fine)]
+    The fine mesh begins from the coarse solution, and so finds itself on the same branch.
+    """
+
+    def one(before: tuple[InitialGuess, ...], voltage):
+        solutions = solve_on_meshes(discretized, voltage, settings, guesses=before)
+        state, _ = assess(discretized, voltage, *solutions)
+        after = tuple(guess_from(solution, guess) for solution, guess in zip(solutions, before, strict=True))
+        lost = [solution.report.status == Status.NOT_CONVERGED for solution in solutions]
         return without_profiles(state), after, ~(lost[0] | lost[1])
 
     return jax.vmap(one)(before, voltages)

@@ -72,7 +72,7 @@ def section(solution: Solution) -> Section:
     Raises ValueError if it has one dimension only.
     """
     if solution.r is None or solution.flux_density is None:
-        raise ValueError("this solution has one dimension; solve with dimension=2")
+        raise ValueError("this solution has one dimension; solve with discretization=pnp.Axisymmetric()")
     channel = solution.channel
     z, r = np.asarray(solution.x), np.asarray(solution.r)
     mouths = np.array([float(channel.pore.start), float(channel.pore.end)])

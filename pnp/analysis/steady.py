@@ -1,5 +1,6 @@
-"""What a user asks of a channel: a steady state (`solve`), an I–V curve, a reversal potential, a conductance."""
+"""Steady states of a channel: one (`solve`), an I–V curve, a reversal potential, a conductance."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -10,23 +11,14 @@ import optimistix
 from jaxtyping import Array, ArrayLike, Float
 
 from pnp import units
-from pnp.analysis.discretized import Discretized, discretize
-from pnp.analysis.solution import (
-    LANES,
-    Currents,
-    Solution,
-    assess,
-    check_arguments,
-    solve_on_meshes,
-    steady_state,
-    without_profiles,
-)
+from pnp.analysis.discretization import AXIAL, Discretization
+from pnp.analysis.discretized import Discretized
+from pnp.analysis.mesh_hierarchy import assess, solve_on_meshes, steady_state, without_profiles
+from pnp.analysis.solution import Currents, Solution
 from pnp.channel.channel import Channel
-from pnp.channel.profiles import ChannelError
-from pnp.channel.validate import axisymmetric_problems, wall_stretches
-from pnp.finite_volume.axial.mesh import DEFAULT_NODES, least_nodes
-from pnp.finite_volume.axisymmetric.mesh import CELLS, RESOLUTIONS
-from pnp.settings import Settings, Status
+from pnp.finite_volume.problem import MeshSolution
+from pnp.settings import CPU_BATCH, Settings, Status
+from pnp.tracing import is_traced
 
 _REVERSAL_STEPS = 30
 _REVERSAL_TOLERANCE = 1e-9  # mV
@@ -53,14 +45,7 @@ class IVCurve(Currents):
     permeability: Float[Array, " ion"]
     """1 / ∫ dx / (D A) from bath to bath, nm³/ns: permeability times area of a pore of this shape without
     charges and energies, which `pnp.theory.ghk_current` needs to say what GHK would."""
-    mesh: tuple[int, float | None] = eqx.field(static=True)
-    """Elements in one dimension, and the resolution in two if that is what was solved."""
     settings: Settings
-
-    @property
-    def dimension(self) -> int:
-        """1 or 2."""
-        return 1 if self.mesh[1] is None else 2
 
     def reversal_potential(self) -> float:
         """Voltage (mV) of zero current, solved for from the curve's crossing; NaN if it has none.
@@ -107,9 +92,10 @@ class IVCurve(Currents):
         known = np.flatnonzero(same & np.asarray(self.converged))
         if known.size:
             return _Point(np.asarray(self.ion_current)[known[0]], float(self.slope[known[0]]))
-        one_by_one = self.dimension == 2 and not _side_by_side()
-        same_shape = jnp.full_like(self.voltage[: 1 if one_by_one else LANES], voltage)
-        again, slope = _with_line(_solve_curve, discretize(self.channel, *self.mesh), same_shape, self.settings)
+        same_shape = jnp.full_like(self.voltage[: _batch(self.discretization)], voltage)
+        again, slope = _with_axial_guess(
+            _solve_curve, self.discretization.discretize(self.channel), same_shape, self.settings
+        )
         return _Point(np.asarray(again["ion_current"][0]), float(slope[0]))
 
     def to_xarray(self):
@@ -123,30 +109,29 @@ def solve(
     channel: Channel,
     voltage: ArrayLike,
     *,
-    dimension: int = 1,
-    nodes: int = DEFAULT_NODES,
-    resolution: float = 1.0,
+    discretization: Discretization = AXIAL,
     settings: Settings | None = None,
     throw: bool = True,
 ) -> Solution:
-    """The steady state of a channel at one voltage (mV, inside minus outside).
+    """The steady state of a channel at one voltage.
 
-    dimension: 1, along the axis; or 2, the axisymmetric pore with its mouths and the membrane around it. nodes:
-    elements of the mesh of one dimension (made even), from whose solution that of two is found. resolution: of the
-    grid of two dimensions, how many times the default number of cells each way. throw: raise ConvergenceError if there
-    is no answer; otherwise, and always under `jit`, `grad` and `vmap`, the Solution is NaN and its status says why.
-    Differentiable in the channel and in the voltage, forward and reverse.
+    - voltage: inside minus outside, mV.
+    - discretization: `pnp.Axial(nodes=…)`, one dimension; or `pnp.Axisymmetric(resolution=…)`, two.
+    - settings: tolerances and limits of Newton's method.
+    - throw: whether to raise ConvergenceError if there is no solution. Otherwise, and always under `jit`, `grad` and
+      `vmap`, the Solution is NaN and its status says why.
 
-    Raises ConvergenceError; ChannelError if the channel makes no sense; ValueError for bad arguments.
+    Differentiable in the channel and in the voltage, forward and reverse; positions of the mesh are constants.
+
+    Raises ConvergenceError; ChannelError if the channel makes no sense; TypeError and ValueError for bad arguments.
     """
-    mesh = check_problem(channel, nodes, dimension, resolution)
+    discretization.check(channel)
     voltage = jnp.asarray(voltage, float)
     if voltage.ndim:
         raise ValueError(f"solve takes one voltage, not {voltage.shape}; use pnp.iv_curve")
-    state = _with_line(_solve_one, discretize(channel, *mesh), voltage, settings or Settings())
-    solution = Solution(**vars(state), channel=channel)
-    concrete = not any(isinstance(v, jax.core.Tracer) for v in (solution.status, solution.current))
-    if throw and concrete and int(solution.status) == Status.NOT_CONVERGED:
+    state = _with_axial_guess(_solve_one, discretization.discretize(channel), voltage, settings or Settings())
+    solution = Solution(**vars(state), channel=channel, discretization=discretization)
+    if throw and not is_traced((solution.status, solution.current)) and int(solution.status) == Status.NOT_CONVERGED:
         raise ConvergenceError(
             f"{channel.name} at {float(voltage):g} mV {solution.message} "
             f"({int(solution.iterations)} Newton steps were taken)"
@@ -158,120 +143,145 @@ def iv_curve(
     channel: Channel,
     voltages: ArrayLike,
     *,
-    dimension: int = 1,
-    nodes: int = DEFAULT_NODES,
-    resolution: float = 1.0,
+    discretization: Discretization = AXIAL,
     settings: Settings | None = None,
+    progress: Callable[[int], None] | None = None,
+    batch: int | None = None,
 ) -> IVCurve:
-    """Currents at many voltages (mV), solved as one batch; in two dimensions on a processor one after the other.
+    """Currents at many voltages, solved as one batch; in two dimensions on a CPU one after the other.
 
-    dimension, nodes, resolution: as in `solve`. Points that do not converge are NaN with status NOT_CONVERGED; nothing
-    is raised for them. Raises ChannelError and ValueError as `solve`.
+    - voltages: mV, [voltage].
+    - discretization, settings: as in `solve`.
+    - batch: how many voltages are solved together. Unless given all of them, or as many as suit the device if there
+      is a `progress`.
+    - progress: called with the number of voltages of each batch. On KeyboardInterrupt the curve of the voltages solved
+      so far is returned, if there are any.
+
+    Points that do not converge are NaN with status NOT_CONVERGED; nothing is raised for them. Raises ChannelError,
+    TypeError and ValueError as `solve`.
     """
-    mesh = check_problem(channel, nodes, dimension, resolution)
+    discretization.check(channel)
     voltages = jnp.asarray(voltages, float)
     if voltages.ndim != 1 or voltages.size == 0:
         raise ValueError(f"voltages must be a list of numbers in mV, not of shape {voltages.shape}")
-    discretized, settings = discretize(channel, *mesh), settings or Settings()
-    numbers, slope = _with_line(_solve_curve, discretized, voltages, settings)
+    discretized, settings = discretization.discretize(channel), settings or Settings()
+    solved = lambda part: _with_axial_guess(_solve_curve, discretized, part, settings)
+    if progress is None and batch is None:
+        numbers, slope = solved(voltages)
+    else:
+        size = min(voltages.size, batch or _batch(discretization))
+        numbers, slope = _in_batches(solved, voltages, size, progress or (lambda done: None))
     return IVCurve(
         **numbers,
         ion_names=channel.ion_names,
+        discretization=discretization,
         channel=channel,
         slope=slope,
         permeability=discretized.permeability,
-        mesh=mesh,
         settings=settings,
     )
 
 
+def _in_batches(solved: Callable, voltages: Array, size: int, progress: Callable[[int], None]):
+    """`solved` of batches of equal size, so that one program serves all, joined; on KeyboardInterrupt those done."""
+    parts: list[Any] = []
+    try:
+        for first in range(0, voltages.size, size):
+            part = voltages[first : first + size]
+            full = jnp.concatenate([part, jnp.repeat(part[-1:], size - part.size)])
+            found = jax.block_until_ready(solved(full))
+            parts.append(jax.tree.map(lambda leaf, count=part.size: leaf[:count], found))
+            progress(part.size)
+    except KeyboardInterrupt:
+        if not parts:
+            raise
+    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
+
+
 def reversal_potential(
-    channel: Channel,
-    *,
-    guess: ArrayLike = 0.0,
-    dimension: int = 1,
-    nodes: int = DEFAULT_NODES,
-    resolution: float = 1.0,
+    channel: Channel, *, guess: ArrayLike = 0.0, discretization: Discretization = AXIAL
 ) -> Float[Array, ""]:
     """Voltage (mV) at which the total current vanishes, to round-off; NaN if none is found.
 
-    dimension, nodes, resolution: as in `solve`. A root of `solve(channel, V).current` by Newton's method from `guess`
-    (mV); differentiable.
+    - guess: mV, where Newton's method for the root of `solve(channel, V).current` begins.
+    - discretization: as in `solve`.
+
+    Differentiable. Raises as `solve`.
     """
-    mesh = check_problem(channel, nodes, dimension, resolution)
-    return _reversal(discretize(channel, *mesh), jnp.asarray(guess, float))
+    discretization.check(channel)
+    return _reversal(discretization.discretize(channel), jnp.asarray(guess, float))
 
 
 def conductance(
-    channel: Channel,
-    voltage: ArrayLike = 0.0,
-    *,
-    dimension: int = 1,
-    nodes: int = DEFAULT_NODES,
-    resolution: float = 1.0,
+    channel: Channel, voltage: ArrayLike = 0.0, *, discretization: Discretization = AXIAL
 ) -> Float[Array, ""]:
     """Slope conductance dI/dV (nS) at `voltage` (mV), the derivative of the solution itself.
 
-    Arguments as in `solve`.
+    - discretization: as in `solve`.
+
+    Differentiable. Raises as `solve`.
     """
-    mesh = check_problem(channel, nodes, dimension, resolution)
-    return _slope(discretize(channel, *mesh), jnp.asarray(voltage, float))
+    discretization.check(channel)
+    return _slope(discretization.discretize(channel), jnp.asarray(voltage, float))
 
 
-# --- the work --------------------------------------------------------------------------------
+# --- programs, apart from that of the meshes: the same for all channels of as many ions ---------
 
 
-# Programs of their own, apart from that of the meshes: they are the same for all channels of as many ions.
-
-
-def _with_line(solved, discretized, voltage, settings):
-    """Of a plane, begun from the line's solution, which the program for one dimension finds."""
-    line = None
-    if discretized.line is not None:
-        _, line = solved(*jax.lax.stop_gradient((discretized.line, voltage)), settings, None)
-    result, _ = solved(discretized, voltage, settings, line)
+def _with_axial_guess(solved, discretized: Discretized, voltage, settings):
+    """`solved` at a voltage; of an axisymmetric channel with the axial solution as its guess, found by the program for
+    one dimension."""
+    axial = None
+    if discretized.axial is not None:
+        _, axial = solved(*jax.lax.stop_gradient((discretized.axial, voltage)), settings, None)
+    result, _ = solved(discretized, voltage, settings, axial)
     return result
 
 
 @eqx.filter_jit
-def _solve_one(discretized, voltage, settings, line):
-    coarse, fine = solve_on_meshes(discretized, voltage, settings, line=line)
-    return assess(discretized, voltage, coarse, fine)[0], _along(discretized, fine)
+def _solve_one(discretized: Discretized, voltage, settings, axial):
+    coarse, fine = solve_on_meshes(discretized, voltage, settings, axial=axial)
+    return assess(discretized, voltage, coarse, fine)[0], _axial_guess(discretized, fine)
 
 
 @eqx.filter_jit
-def _solve_curve(discretized, voltages, settings, lines):
-    def one(voltage, line):
-        coarse, fine = solve_on_meshes(discretized, voltage, settings, with_sensitivity=True, line=line)
+def _solve_curve(discretized: Discretized, voltages, settings, axial):
+    def one(voltage, axial):
+        coarse, fine = solve_on_meshes(discretized, voltage, settings, with_sensitivity=True, axial=axial)
         state, slope = assess(discretized, voltage, coarse, fine)
-        return (without_profiles(state), slope), _along(discretized, fine)
+        return (without_profiles(state), slope), _axial_guess(discretized, fine)
 
-    if discretized.r is not None and not _side_by_side():
-        # A processor is busy with one, and none has to wait for the slowest.
-        return jax.lax.map(lambda each: one(*each), (voltages, lines))
-    return jax.vmap(one)(voltages, lines)
-
-
-def _along(discretized, fine):
-    """What a plane can be begun from."""
-    return fine.absolute if discretized.r is None else None
+    if discretized.axial is not None and not _as_batch():
+        # One problem fills a CPU, and none waits for the slowest.
+        return jax.lax.map(lambda each: one(*each), (voltages, axial))
+    return jax.vmap(one)(voltages, axial)
 
 
-def _side_by_side() -> bool:
-    """Whether several problems of two dimensions are solved together."""
+def _axial_guess(discretized: Discretized, fine: MeshSolution):
+    """phi and mu of an axial solution, the guess of an axisymmetric one."""
+    return fine.absolute if discretized.axial is None else None
+
+
+def _as_batch() -> bool:
+    """Whether axisymmetric problems are solved as a batch."""
     return jax.default_backend() != "cpu"
 
 
+def _batch(discretization: Discretization) -> int:
+    """How many voltages one program solves."""
+    return CPU_BATCH if discretization.dimension == 1 or _as_batch() else 1
+
+
 @eqx.filter_jit
-def _slope(discretized, voltage):
+def _slope(discretized: Discretized, voltage):
     current = lambda v: steady_state(discretized, v, Settings()).current
     return jax.jvp(current, (voltage,), (jnp.ones_like(voltage),))[1]
 
 
 def reversal_of_discretized(discretized: Discretized, guess: Array) -> Array:
-    """`reversal_potential` of what `discretize` makes of a channel, as part of a larger program."""
+    """`reversal_potential` of a discretised channel, as part of a larger program."""
     # In units of the pore's ohmic conductance, so that Newton's tolerances mean the same for every pore.
-    unit = jax.lax.stop_gradient(units.CURRENT_PER_FLUX * discretized.ohmic)
+    unit = jax.lax.stop_gradient(units.CURRENT_PER_FLUX * discretized.ohmic_flux)
     current = lambda v, discretized: steady_state(discretized, v, Settings()).current / unit
     newton: Any = optimistix.Newton(rtol=1e-11, atol=1e-11)
     root: Any = optimistix.root_find(current, newton, guess, args=discretized, max_steps=30, throw=False)
@@ -279,41 +289,6 @@ def reversal_of_discretized(discretized: Discretized, guess: Array) -> Array:
 
 
 _reversal = eqx.filter_jit(reversal_of_discretized)
-
-
-def check_problem(
-    channel: Channel, nodes: int, dimension: int = 1, resolution: float = 1.0
-) -> tuple[int, float | None]:
-    """Raise what `solve` raises of its arguments; of a channel that is being traced only what can be known.
-
-    What `discretize` wants to know besides the channel.
-    """
-    check_arguments(channel, nodes)
-    if dimension not in (1, 2):
-        raise ValueError(f"dimension must be 1 or 2, not {dimension!r}")
-    least, most = RESOLUTIONS
-    if not least <= resolution <= most:
-        raise ValueError(f"resolution must be from {least:g} to {most:g}, not {resolution!r}")
-    mesh = (nodes, None if dimension == 1 else float(resolution))
-    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(channel)):
-        return mesh
-    channel.validate()
-    with jax.ensure_compile_time_eval():
-        needed = int(least_nodes(channel))
-    if nodes < needed:
-        raise ValueError(f"{nodes} nodes are too few for the jumps and kinks of {channel.name}; give at least {needed}")
-    if dimension == 2:
-        found = axisymmetric_problems(channel)
-        if found:
-            raise ChannelError("; ".join(found))
-        stretches = wall_stretches(channel)
-        enough = 2 * stretches / CELLS["membrane"]
-        if resolution < enough:
-            raise ValueError(
-                f"a resolution of {resolution:g} is too low for the {stretches} stretches between jumps and kinks of "
-                f"{channel.name}; give at least {enough:.2g}"
-            )
-    return mesh
 
 
 def _crossing(voltage, current) -> float:

@@ -41,29 +41,31 @@ class ActivityCoefficients(eqx.Module):
     """mu_ex of all ions at a place, as the solver evaluates it; its numbers are in the order of the ions."""
 
     @abc.abstractmethod
-    def of_concentration(self, concentration: PerIon, valence: PerIon) -> PerIon:
+    def excess_from_concentration(self, concentration: PerIon, valence: PerIon) -> PerIon:
         """mu_ex of each ion (kT) from the concentrations, mM."""
 
     @abc.abstractmethod
-    def of_activity(self, log_activity: PerIon, valence: PerIon) -> PerIon:
+    def excess_from_activity(self, log_activity: PerIon, valence: PerIon) -> PerIon:
         """mu_ex of each ion (kT) from ln(gamma c / 1 mM)."""
 
     def solve_at(self, log_activity: PerIon, valence: PerIon) -> "ActivityCoefficients":
-        """The same law where these are the activities: what `of_activity` has to solve an equation for is known,
-        and only its derivatives are left to work out, however often."""
+        """These with the equation that `excess_from_activity` has to solve already solved at these activities.
+
+        Only its derivatives are then left to work out, however often.
+        """
         return self
 
     def activity(self, concentration: PerIon, valence: PerIon) -> Float[Array, "ion *place"]:
         """gamma c, mM."""
-        own = self.of_concentration(concentration, valence)
+        own = self.excess_from_concentration(concentration, valence)
         return jnp.stack([c * jnp.exp(e) for c, e in zip(concentration, own, strict=True)])
 
 
-class Excess(eqx.Module):
+class ActivityModel(eqx.Module):
     """A model of mu_ex as a channel names it."""
 
     @abc.abstractmethod
-    def law(self, ion_names: Sequence[str], permittivity: Number, temperature: Number) -> ActivityCoefficients:
+    def coefficients(self, ion_names: Sequence[str], permittivity: Number, temperature: Number) -> ActivityCoefficients:
         """For these ions in water of this relative permittivity and temperature (K)."""
 
     @abc.abstractmethod
@@ -77,27 +79,27 @@ class Excess(eqx.Module):
         return []
 
 
-class PointIons(ActivityCoefficients):
+class IdealCoefficients(ActivityCoefficients):
     """mu_ex = 0."""
 
-    def of_concentration(self, concentration, valence):
+    def excess_from_concentration(self, concentration, valence):
         return [0.0] * len(concentration)
 
-    def of_activity(self, log_activity, valence):
+    def excess_from_activity(self, log_activity, valence):
         return [0.0] * len(log_activity)
 
 
-class Ideal(Excess):
+class Ideal(ActivityModel):
     """Point ions that see each other through the mean field only: mu_ex = 0."""
 
-    def law(self, ion_names, permittivity, temperature):
-        return PointIons()
+    def coefficients(self, ion_names, permittivity, temperature):
+        return IdealCoefficients()
 
     def describe(self, permittivity, temperature):
         return "none (point ions)"
 
 
-class Steric(Excess):
+class Steric(ActivityModel):
     """Ions of finite size on a lattice: with volumes v = a³, mu_ex_k = −(v_k/v₀) ln(1 − Σ v_j c_j).
 
     size: a, nm, the edge of the cube an ion fills: a number for all of them, or one by name. solvent: edge of the cube
@@ -111,10 +113,10 @@ class Steric(Excess):
     size: Mapping[str, Number] | Number
     solvent: Number | None = None
 
-    def law(self, ion_names, permittivity, temperature):
+    def coefficients(self, ion_names, permittivity, temperature):
         size = jnp.stack([jnp.asarray(self._size(name), float) for name in ion_names])
         volume = size**3 / units.MILLIMOLAR_PER_CHARGE_DENSITY
-        return _Lattice(volume, None if self._solvent is None else (size / self._solvent) ** 3)
+        return StericCoefficients(volume, None if self._solvent is None else (size / self._solvent) ** 3)
 
     def _size(self, name):
         return self.size[name] if isinstance(self.size, Mapping) else self.size
@@ -136,12 +138,12 @@ class Steric(Excess):
         if isinstance(self.size, Mapping):
             given = {f"size.{name}": a for name, a in self.size.items()}
             ions = ", ".join(valence)
-            found += [f"excess.size.{k}: no such ion (the ions are {ions})" for k in self.size if k not in valence]
+            found += [f"activity.size.{k}: no such ion (the ions are {ions})" for k in self.size if k not in valence]
             missing = "is missing: give one number for all ions, or one for each"
-            found += [f"excess.size.{k}: {missing}" for k in valence if k not in self.size]
+            found += [f"activity.size.{k}: {missing}" for k in valence if k not in self.size]
         given |= {} if self.solvent is None else {"solvent": self.solvent}
         positive = lambda a: np.isfinite(float(a)) and float(a) > 0
-        found += [f"excess.{k}: must be positive, not {float(a):g} nm" for k, a in given.items() if not positive(a)]
+        found += [f"activity.{k}: must be positive, not {float(a):g} nm" for k, a in given.items() if not positive(a)]
         if found:
             return found
         for side, bath in baths.items():
@@ -152,7 +154,9 @@ class Steric(Excess):
         return found
 
 
-class _Lattice(ActivityCoefficients):
+class StericCoefficients(ActivityCoefficients):
+    """mu_ex_k = (v_k/v₀) t, t = −ln(1 − Σ v c): see `Steric`."""
+
     volume: Float[Array, " ion"]
     """v, 1/mM."""
     ratio: Float[Array, " ion"] | None
@@ -160,11 +164,11 @@ class _Lattice(ActivityCoefficients):
     root: Float[Array, "*place"] | None = None
     """t = −ln(1 − Σ v c), where it is known."""
 
-    def of_concentration(self, concentration, valence):
+    def excess_from_concentration(self, concentration, valence):
         t = -jnp.log1p(-sum(v * c for v, c in zip(self.volume, concentration, strict=True)))
         return self._excess(t, concentration)
 
-    def of_activity(self, log_activity, valence):
+    def excess_from_activity(self, log_activity, valence):
         if self.ratio is None:
             return self._excess(self._ideal(log_activity), log_activity)
         root = self.solve_at(log_activity, valence).root if self.root is None else self.root
@@ -178,7 +182,7 @@ class _Lattice(ActivityCoefficients):
         steepest, flattest = (functools.reduce(of, slopes) for of in (jnp.maximum, jnp.minimum))
         ideal = self._ideal(log_activity)
         low, high = ideal / steepest, ideal / flattest
-        return _Lattice(self.volume, self.ratio, _solved(_filling, low, high, low, self._terms(log_activity)))
+        return StericCoefficients(self.volume, self.ratio, _solved(_filling, low, high, low, self._terms(log_activity)))
 
     def _ideal(self, log_activity):
         """ln(1 + Σ v a)."""
@@ -191,7 +195,7 @@ class _Lattice(ActivityCoefficients):
         return list(self.volume), list(log_activity), list(self.ratio)
 
 
-class Davies(Excess):
+class Davies(ActivityModel):
     """Davies' equation: mu_ex_k = −A ln10 z_k² (√I/(1 + √I) − B I), I = ½ Σ z² c in M, up to I = 0.5 M.
 
     slope: A, M^-½; if not given, Debye and Hückel's from the bath permittivity and the temperature,
@@ -206,12 +210,12 @@ class Davies(Excess):
     slope: Number | None = None
     coefficient: Number = 0.3
 
-    def law(self, ion_names, permittivity, temperature):
+    def coefficients(self, ion_names, permittivity, temperature):
         slope = debye_huckel_slope(permittivity, temperature) if self.slope is None else self.slope
-        return _DaviesLaw(jnp.asarray(slope, float), jnp.asarray(self.coefficient, float))
+        return DaviesCoefficients(jnp.asarray(slope, float), jnp.asarray(self.coefficient, float))
 
     def describe(self, permittivity, temperature):
-        law = self.law((), permittivity, temperature)
+        law = self.coefficients((), permittivity, temperature)
         return (
             f"Davies, A = {float(law.slope):.4g} M^-½, B = {float(law.coefficient):g}, "
             f"constant beyond I = {DAVIES_LIMIT:g} M"
@@ -220,35 +224,37 @@ class Davies(Excess):
     def problems(self, valence, baths, permittivity, temperature):
         found = []
         if self.slope is not None and not (np.isfinite(float(self.slope)) and float(self.slope) >= 0):
-            found.append(f"excess.slope: must be 0 or more, not {float(self.slope):g}")
+            found.append(f"activity.slope: must be 0 or more, not {float(self.slope):g}")
         if not np.isfinite(float(self.coefficient)):
-            found.append(f"excess.coefficient: must be finite, not {float(self.coefficient):g}")
+            found.append(f"activity.coefficient: must be finite, not {float(self.coefficient):g}")
         if found:
             return found
         # The steepest A ln10 I d(…)/dI within the limit; it has one maximum, smooth on this grid.
         root = np.sqrt(np.linspace(0.0, DAVIES_LIMIT, 2001))
         rise = root / (2 * (1 + root) ** 2) - float(self.coefficient) * root**2
-        slope = float(self.law((), permittivity, temperature).slope)
+        slope = float(self.coefficients((), permittivity, temperature).slope)
         highest = max(valence, key=lambda k: abs(valence[k]))
         if np.log(10.0) * slope * rise.max() * valence[highest] ** 2 >= 1:
             found.append(
-                f"excess: by Davies' equation with A = {slope:.3g} M^-½ the activity of {highest} "
+                f"activity: by Davies' equation with A = {slope:.3g} M^-½ the activity of {highest} "
                 f"(z = {valence[highest]:+d}) would fall as more is added, so it does not hold for this ion here"
             )
         return found
 
 
-class _DaviesLaw(ActivityCoefficients):
+class DaviesCoefficients(ActivityCoefficients):
+    """mu_ex_k = −A ln10 z_k² (√I/(1 + √I) − B I): see `Davies`."""
+
     slope: Float[Array, ""]
     coefficient: Float[Array, ""]
     root: Float[Array, "*place"] | None = None
     """ln of the ionic strength in M, where it is known."""
 
-    def of_concentration(self, concentration, valence):
+    def excess_from_concentration(self, concentration, valence):
         strength = sum(h * c for h, c in zip(_half_squares(valence), concentration, strict=True))
         return self._excess(jnp.log(strength), valence)
 
-    def of_activity(self, log_activity, valence):
+    def excess_from_activity(self, log_activity, valence):
         root = self.solve_at(log_activity, valence).root if self.root is None else self.root
         return self._excess(_implicit(_strength_gap, root, self._terms(log_activity, valence)), valence)
 
@@ -261,7 +267,7 @@ class _DaviesLaw(ActivityCoefficients):
         low = start + steepest * jnp.minimum(-linear, 0.0)
         high = start + steepest * (root + jnp.maximum(-linear, 0.0))
         terms = self._terms(log_activity, valence)
-        return _DaviesLaw(self.slope, self.coefficient, _solved(_strength_gap, low, high, start, terms))
+        return DaviesCoefficients(self.slope, self.coefficient, _solved(_strength_gap, low, high, start, terms))
 
     def _terms(self, log_activity, valence):
         return list(valence), list(log_activity), self.slope, self.coefficient

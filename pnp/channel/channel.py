@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 from pnp import units
-from pnp.channel.activity import Excess, Ideal
+from pnp.channel.activity import ActivityModel, Ideal
 from pnp.channel.charge import ReflectedCharge, VolumeCharge
 from pnp.channel.ions import Ion, ion
 from pnp.channel.membrane import Membrane, Reservoir
@@ -23,6 +23,7 @@ from pnp.channel.pore import Pore
 from pnp.channel.profiles import ChannelError, Reflected, as_profile
 from pnp.channel.validate import HIGHEST_ENERGY, problems
 from pnp.theory.electrolyte import born_energy, debye_length
+from pnp.tracing import is_traced
 
 IDEAL = Ideal()
 MEMBRANE = Membrane()
@@ -36,7 +37,7 @@ class Channel(eqx.Module):
 
     ions: the species, in the order of `ion_names`. inside, outside: bath concentrations in mM.
     temperature: K. reservoirs: in front of the inside and the outside mouth.
-    bath_permittivity: relative. excess: how ions depart from ideality, point ions unless given.
+    bath_permittivity: relative. activity_model: how ions depart from ideality, point ions unless given.
     membrane: what the pore passes through, which only two-dimensional problems see.
     """
 
@@ -47,7 +48,7 @@ class Channel(eqx.Module):
     temperature: Float[Array, ""]
     reservoirs: tuple[Reservoir, Reservoir]
     bath_permittivity: Float[Array, ""]
-    excess: Excess
+    activity_model: ActivityModel
     membrane: Membrane
     ion_names: tuple[str, ...] = eqx.field(static=True)
     name: str = eqx.field(static=True)
@@ -64,7 +65,7 @@ class Channel(eqx.Module):
         bath_permittivity: ArrayLike = WATER_PERMITTIVITY,
         name: str = "channel",
         source: str = "",
-        excess: Excess = IDEAL,
+        activity_model: ActivityModel = IDEAL,
         membrane: Membrane = MEMBRANE,
     ):
         """See the class. `source` is the resolved text the channel was made from, kept as provenance.
@@ -79,7 +80,7 @@ class Channel(eqx.Module):
         self.temperature = jnp.asarray(temperature, float)
         self.reservoirs = _as_arrays(reservoirs)
         self.bath_permittivity = jnp.asarray(bath_permittivity, float)
-        self.excess = _as_arrays(excess)
+        self.activity_model = _as_arrays(activity_model)
         self.membrane = _as_arrays(membrane)
         self.name, self.source = name, source
         self.validate()
@@ -97,7 +98,7 @@ class Channel(eqx.Module):
         diffusivity: Mapping[str, Any] | None = None,
         pmf: Mapping[str, Any] | None = None,
         born: bool = False,
-        excess: Excess = IDEAL,
+        activity_model: ActivityModel = IDEAL,
         temperature: ArrayLike = units.ROOM_TEMPERATURE,
         name: str = "channel",
         membrane: Membrane = MEMBRANE,
@@ -109,7 +110,8 @@ class Channel(eqx.Module):
         (kT): each a scalar, an array like x, or a callable of x written with `jax.numpy`.
         ions: `{"K": pnp.Ion(...)}`, or the names of built-in ones. inside, outside: mM.
         born: whether to add the Born energy of the permittivity against water's, for which ions need a radius.
-        excess: how ions depart from ideality, `pnp.channel.activity.Steric` or `Davies`. membrane: for two dimensions.
+        activity_model: how ions depart from ideality, `pnp.activity.Steric` or `pnp.activity.Davies`.
+        membrane: for two dimensions.
 
         Raises ChannelError.
         """
@@ -132,7 +134,15 @@ class Channel(eqx.Module):
         )
         none = Reservoir("none")
         return Channel(
-            ions, pore, inside, outside, temperature, (none, none), name=name, excess=excess, membrane=membrane
+            ions,
+            pore,
+            inside,
+            outside,
+            temperature,
+            (none, none),
+            name=name,
+            activity_model=activity_model,
+            membrane=membrane,
         )
 
     # -- what the equations ask for --
@@ -216,7 +226,7 @@ class Channel(eqx.Module):
 
         return jnp.stack([one(self.ions[name]) for name in self.ion_names], -1)
 
-    def energy(self, x):
+    def position_energy(self, x):
         """[..., ion] what position alone adds to mu, kT: potential of mean force and Born energy."""
         return self.pmf(x) + self.born_energy(x) if self.pore.born else self.pmf(x)
 
@@ -320,7 +330,7 @@ class Channel(eqx.Module):
             self.reservoirs[::-1],
             self.bath_permittivity,
             f"{self.name}, reflected",
-            excess=self.excess,
+            activity_model=self.activity_model,
             membrane=self.membrane.reflected(),
         )
 
@@ -328,7 +338,7 @@ class Channel(eqx.Module):
 
     def validate(self) -> None:
         """Raise ChannelError naming everything that is wrong; skipped on traced values."""
-        if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(self)):
+        if is_traced(self):
             return
         with jax.ensure_compile_time_eval():  # known numbers are looked at even where a program is being traced
             found = problems(self)

@@ -10,6 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
+from pnp.tracing import is_traced
+
 _SHORT = 32  # points of a table that the mesh can afford a node each
 
 
@@ -63,7 +65,7 @@ class Table(Profile):
         if self.x.size < 2:
             raise ChannelError("a profile needs at least two positions")
         every = tuple(range(self.x.size))
-        if isinstance(self.x, jax.core.Tracer):  # positions that are computed: nothing of them is known here
+        if is_traced(self.x):  # positions that are computed: nothing of them is known here
             if self.x.size > _SHORT:
                 raise ChannelError(f"a profile at positions that are traced by JAX can have {_SHORT} of them at most")
             self.node_index = every

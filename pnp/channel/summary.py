@@ -51,7 +51,7 @@ def summarize(channel: Channel) -> Summary:
         ),
         ("fixed charge", f"{total:+.4g} e in all, {_tidy(density.min())} to {_tidy(density.max())} M"),
         *_born(channel, x),
-        ("excess potential", channel.excess.describe(channel.bath_permittivity, channel.temperature)),
+        ("activity model", channel.activity_model.describe(channel.bath_permittivity, channel.temperature)),
         ("reservoirs", ", ".join(r.kind for r in channel.reservoirs)),
         ("membrane", _membrane(channel.membrane)),
         ("domain", f"x = {first:.4g} to {last:.4g} nm"),
@@ -99,7 +99,7 @@ def _warnings(channel, radius, density, debye) -> list[str]:
             f"the wall charge is spread over a cross-section wider than {2 * debye.min():.2g} nm (2 Debye lengths): "
             "one-dimensional equations overstate its effect"
         )
-    if np.abs(density).max() > 10 and not isinstance(channel.excess, Steric):
+    if np.abs(density).max() > 10 and not isinstance(channel.activity_model, Steric):
         found.append(
             f"the fixed charge reaches {np.abs(density).max():.3g} M: point ions pack tighter there than real ones"
         )

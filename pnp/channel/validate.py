@@ -9,6 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from pnp.tracing import is_traced
+
 if TYPE_CHECKING:
     from pnp.channel.channel import Channel
 
@@ -42,7 +44,7 @@ def problems(channel: "Channel") -> list[str]:
     temperature = float(channel.temperature)  # comparing JAX's numbers compiles a program for each comparison
     if not 200 <= temperature <= 500:
         found.append(f"temperature: {temperature:g} K is outside 200 to 500 K")
-    found += _ion_problems(channel) + _excess_problems(channel) + _membrane_problems(channel)
+    found += _ion_problems(channel) + _activity_problems(channel) + _membrane_problems(channel)
     start, end = float(channel.pore.start), float(channel.pore.end)
     if not (np.isfinite([start, end]).all() and end > start):
         return [*found, f"pore: must have a positive length, not {end - start:g} nm"]
@@ -76,11 +78,11 @@ def _ion_problems(channel: "Channel") -> list[str]:
     return found
 
 
-def _excess_problems(channel: "Channel") -> list[str]:
+def _activity_problems(channel: "Channel") -> list[str]:
     valence = {k: channel.ions[k].valence for k in channel.ion_names}
     baths = {"inside": channel.inside, "outside": channel.outside}
     known = {side: {k: float(c) for k, c in bath.items()} for side, bath in baths.items()}
-    return channel.excess.problems(valence, known, channel.bath_permittivity, channel.temperature)
+    return channel.activity_model.problems(valence, known, channel.bath_permittivity, channel.temperature)
 
 
 def _membrane_problems(channel: "Channel") -> list[str]:
@@ -98,7 +100,7 @@ def _membrane_problems(channel: "Channel") -> list[str]:
 
 def axisymmetric_problems(channel: "Channel") -> list[str]:
     """What keeps a channel that is sound in one dimension from being solved in two; [] if its numbers are traced."""
-    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(channel)):
+    if is_traced(channel):
         return []
     with jax.ensure_compile_time_eval():
         wall = _looked_over(channel)

@@ -23,11 +23,11 @@ from pnp.cli.options import (
     ResolutionOption,
     SetOption,
     bad_input,
-    check_dimension,
     check_suffix,
     fail,
     files_checked,
     load,
+    make_discretization,
     number,
     read_voltages,
     save_picture,
@@ -45,6 +45,7 @@ from pnp.cli.terminal import (
 )
 
 if TYPE_CHECKING:
+    from pnp.analysis.discretization import Discretization
     from pnp.analysis.hysteresis import Hysteresis
     from pnp.analysis.solution import Solution
     from pnp.analysis.steady import IVCurve
@@ -150,17 +151,13 @@ def iv(
 ) -> None:
     """Compute a current–voltage curve, with a status and two error estimates per voltage."""
     at = read_voltages(VOLTAGES[dimension] if voltages is None else voltages)
-    cells = check_dimension(dimension, resolution, hysteresis)
+    discretization = make_discretization(dimension, nodes, resolution, hysteresis)
     check_suffix(output, (".nc", ".csv", ".json"), "--output")
     check_suffix(plot, PICTURES, "--plot")
     loaded, file = load(channel, change, pore_profile, frame, radius_offset)
     from pnp.io import datasets as results
 
-    curve: IVCurve | Hysteresis
-    if hysteresis:
-        curve, interrupted = _swept(loaded, at, nodes)
-    else:
-        curve, interrupted = _computed(loaded, at, nodes=nodes, dimension=dimension, resolution=cells)
+    curve = (_swept if hysteresis else _computed)(loaded, at, discretization)
     print_curve(curve, output_format)
     with files_checked():
         if output:
@@ -172,7 +169,7 @@ def iv(
     warn_of_points(curve)
     if output_format is Format.table and file.validity:
         stderr.print(f"Validity: {file.validity}", style="dim", highlight=False, markup=False)
-    if interrupted:
+    if curve.voltage.size < len(at):
         fail(f"interrupted: {curve.voltage.size} of {len(at)} voltages are done", INTERRUPTED)
     if not bool(curve.converged.all()):
         raise typer.Exit(NOT_CONVERGED)
@@ -202,7 +199,7 @@ def profile(
         volts = quantity.parse_quantity(number(voltage), quantity.POTENTIAL)
     except ValueError as error:
         fail(f"--voltage: {error}")
-    cells = check_dimension(dimension, resolution)
+    discretization = make_discretization(dimension, nodes, resolution)
     check_suffix(output, (".nc",) if dimension == 1 else (".nc", ".vtu"), "--output")
     check_suffix(plot, PICTURES, "--plot")
     loaded, _ = load(channel, change, pore_profile, frame, radius_offset)
@@ -211,7 +208,7 @@ def profile(
     from pnp.settings import Status
 
     with Progress(f"{loaded.name} at {volts:g} mV"), bad_input():
-        solution = solve(loaded, volts, dimension=dimension, nodes=nodes, resolution=cells, throw=False)
+        solution = solve(loaded, volts, discretization=discretization, throw=False)
     if int(solution.status) == Status.NOT_CONVERGED:
         fail(f"{loaded.name} at {volts:g} mV {solution.message}", NOT_CONVERGED)
     print_profile(solution)
@@ -223,7 +220,7 @@ def profile(
         if output:
             wrote(output)
         if plot:
-            save_picture(plot, lambda: _profile_picture(solution, nodes))
+            save_picture(plot, lambda: _profile_picture(solution))
             wrote(plot)
 
 
@@ -262,50 +259,25 @@ def main() -> None:
 # --- working --------------------------------------------------------------------------------------
 
 
-def _computed(channel: "Channel", at, **mesh) -> tuple["IVCurve", bool]:
-    """The curve, solved in batches under a progress bar, in two dimensions one by one; and whether it was cut short."""
-    import jax
-    import numpy as np
+def _computed(channel: "Channel", at, discretization: "Discretization") -> "IVCurve":
+    """The curve, under a progress bar; of the voltages solved so far if it is interrupted."""
+    from pnp.analysis.steady import iv_curve
 
-    from pnp.analysis import solution, steady
-
-    size = min(len(at), solution.LANES) if mesh["dimension"] == 1 else 1
-    parts, interrupted = [], False
     with Progress(channel.name, total=len(at)) as progress, bad_input():
         try:
-            for first in range(0, len(at), size):
-                batch = at[first : first + size]
-                full = np.concatenate([batch, np.repeat(batch[-1:], size - len(batch))])
-                part = jax.block_until_ready(steady.iv_curve(channel, full, **mesh))
-                parts.append((part, len(batch)))
-                progress.advance(len(batch))
+            return iv_curve(channel, at, discretization=discretization, progress=progress.advance)
         except KeyboardInterrupt:
-            interrupted = True
-    if not parts:
-        fail("interrupted before any voltage was done", INTERRUPTED)
-    return _joined(parts), interrupted
+            fail("interrupted before any voltage was done", INTERRUPTED)
+            raise
 
 
-def _joined(parts: "list[tuple[IVCurve, int]]") -> "IVCurve":
-    """One curve of the first so many voltages of each."""
-    import equinox as eqx
-    import jax.numpy as jnp
-
-    from pnp.analysis import solution
-
-    names = [name for name in solution.Currents.__dataclass_fields__ if name != "ion_names"]
-    by_voltage = lambda curve: (*(getattr(curve, name) for name in names), curve.slope)
-    columns = zip(*([leaf[:count] for leaf in by_voltage(part)] for part, count in parts), strict=True)
-    return eqx.tree_at(by_voltage, parts[0][0], tuple(map(jnp.concatenate, columns)))
-
-
-def _swept(channel: "Channel", at, nodes: int) -> tuple["Hysteresis", bool]:
+def _swept(channel: "Channel", at, discretization: "Discretization") -> "Hysteresis":
     """The sweeps up and down, under a progress bar."""
     from pnp.analysis.hysteresis import hysteresis
 
     with Progress(channel.name, total=len(at)) as progress, bad_input():
         try:
-            return hysteresis(channel, at, nodes=nodes, progress=progress.advance), False
+            return hysteresis(channel, at, discretization=discretization, progress=progress.advance)
         except KeyboardInterrupt:
             fail("interrupted: there is nothing to compare before both sweeps are through", INTERRUPTED)
             raise
@@ -315,24 +287,30 @@ def _curve_picture(curve: "IVCurve | Hysteresis"):
     """One of two dimensions beside that of one."""
     from pnp import plot
     from pnp.analysis import steady
+    from pnp.analysis.discretization import Axisymmetric
     from pnp.analysis.hysteresis import Hysteresis
 
     if isinstance(curve, Hysteresis):
         return plot.plot_hysteresis(curve).figure
     line = None
-    if curve.dimension == 2:  # one by one, by the program that solved the line for each of them already
-        line = _joined([(steady.iv_curve(curve.channel, v, nodes=curve.mesh[0]), 1) for v in curve.voltage[:, None]])
+    if isinstance(curve.discretization, Axisymmetric):
+        # One by one, by the program that has found the axial guess of each of them.
+        line = steady.iv_curve(curve.channel, curve.voltage, discretization=curve.discretization.axial, batch=1)
     return plot.plot_iv(curve, line=line).figure
 
 
-def _profile_picture(solution: "Solution", nodes: int):
+def _profile_picture(solution: "Solution"):
     """One of two dimensions beside that of one."""
     from pnp.analysis import steady
+    from pnp.analysis.discretization import Axisymmetric
 
-    if solution.dimension == 1:
+    if not isinstance(solution.discretization, Axisymmetric):
         from pnp.plot.curves import plot_profile
 
         return plot_profile(solution)
     from pnp.plot.fields import plot_field
 
-    return plot_field(solution, line=steady.solve(solution.channel, solution.voltage, nodes=nodes, throw=False))
+    axial = solution.discretization.axial
+    return plot_field(
+        solution, line=steady.solve(solution.channel, solution.voltage, discretization=axial, throw=False)
+    )

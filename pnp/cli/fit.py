@@ -19,11 +19,11 @@ from pnp.cli.options import (
     ResolutionOption,
     SetOption,
     bad_input,
-    check_dimension,
     check_suffix,
     fail,
     files_checked,
     load,
+    make_discretization,
     number,
     save_picture,
 )
@@ -117,13 +117,13 @@ def fit(
     plot: Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="Draw it: fit.png, .pdf or .svg.")] = None,
 ) -> None:
     """Fit numbers of a channel to measured currents: values with 95 % intervals, and what the data leave open."""
-    cells = check_dimension(dimension, resolution)
+    discretization = make_discretization(dimension, nodes, resolution)
     check_suffix(output, (".json",), "--output")
     check_suffix(plot, PICTURES, "--plot")
     if output_format is Format.csv:
         fail("--format: a fit is printed as table or json")
     loaded, _ = load(channel, change, pore_profile, frame, radius_offset)
-    chosen = _model(model, nodes, dimension, cells)
+    chosen = _model(model, discretization)
     if numbers:
         return _list(chosen, loaded)
     with bad_input():
@@ -152,12 +152,12 @@ def fit(
         raise typer.Exit(NOT_CONVERGED)
 
 
-def _model(name: str, nodes: int, dimension: int, resolution: float) -> "Model":
+def _model(name: str, discretization) -> "Model":
     from pnp.fit import GHK, PNP
 
     if name not in ("pnp", "ghk"):
         fail(f"--model must be pnp or ghk, not '{name}'")
-    return GHK() if name == "ghk" else PNP(nodes, dimension, resolution)
+    return GHK() if name == "ghk" else PNP(discretization)
 
 
 def _list(model: "Model", channel: "Channel") -> None:

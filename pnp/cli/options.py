@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
+    from pnp.analysis.discretization import Axial, Axisymmetric
+
 BAD_INPUT, NOT_CONVERGED, INTERRUPTED = 2, 3, 130
 """Exit codes."""
 
@@ -126,13 +128,21 @@ def read_voltages(text: str):
     return np.linspace(ends[0], ends[1], int(count)) if ":" in text else np.array(ends)
 
 
-def check_dimension(dimension: int, resolution: float | None, hysteresis: bool = False) -> float:
-    """The resolution to be used, if what is asked for has as many dimensions."""
+def make_discretization(
+    dimension: int, nodes: int, resolution: float | None, hysteresis: bool = False
+) -> "Axial | Axisymmetric":
+    """The discretisation that the options ask for; refuses those that do not belong together."""
     if dimension == 1 and resolution is not None:
-        fail("--resolution is that of a grid of two dimensions: add --dimension 2, or give --nodes instead")
+        fail("--resolution is that of a mesh of two dimensions: add --dimension 2, or give --nodes instead")
     if dimension == 2 and hysteresis:
         fail("--hysteresis follows the solution in one dimension only: leave out --dimension 2")
-    return 1.0 if resolution is None else resolution
+    from pnp.analysis.discretization import Axial, Axisymmetric
+
+    try:
+        return Axial(nodes) if dimension == 1 else Axisymmetric(1.0 if resolution is None else resolution, nodes)
+    except ValueError as error:
+        fail(str(error))
+        raise
 
 
 def check_suffix(path: Path | None, known: tuple[str, ...], option: str) -> None:

@@ -1,52 +1,99 @@
-"""Where Newton begins: baths blended along the pore, fixed charge balanced at every node."""
+"""Initial guesses for Newton: baths blended along the pore, fixed charge neutralised at every node (Donnan)."""
+
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from pnp.channel.activity import ActivityCoefficients
-from pnp.finite_volume.axial.assembly import Problem
 from pnp.finite_volume.fluxes import Element, composition
-from pnp.finite_volume.problem import Start
+from pnp.finite_volume.problem import MeshSolution, Problem
 
-_HALVINGS = 16  # of some 120 kT/e: a thousandth is enough to begin with
+_HALVINGS = 16  # of some 120 kT/e: a guess needs a thousandth
 
 
-def donnan_guess(elements: Element, valence, bath, excess: ActivityCoefficients) -> tuple[Start, Array]:
-    """Donnan start: baths (mM) blended along the pore, the fixed charge balanced at every node.
+class InitialGuess(NamedTuple):
+    """Where Newton and its continuation begin: phi and absolute mu (kT) per node."""
 
-    Also the flux that kT/e would drive through the pore so filled.
+    full: Float[Array, "unknown *place"]
+    """For the whole problem at the voltage `voltage`."""
+    first: Float[Array, "unknown *place"]
+    """For the problem in which continuation begins, see `continued`."""
+    voltage_profile: Float[Array, "*place"]
+    """Fraction of a change of voltage found at each node, 1 inside and 0 outside."""
+    progress: Float[Array, "*batch"]
+    """Where continuation begins: 0, without fixed charge; or 0.5, with all of it."""
+    voltage: Float[Array, "*batch"]
+    """Voltage of the first half of the continuation, kT/e."""
+
+
+def guess_from(solution: MeshSolution, guess: InitialGuess) -> InitialGuess:
+    """A solution as the guess for another voltage; `guess` is the one it was found from."""
+    known = solution.absolute
+    voltage = solution.problem.voltage
+    return InitialGuess(known, known, guess.voltage_profile, jnp.full_like(voltage, 0.5), voltage)
+
+
+def continued(problem: Problem, guess: InitialGuess, progress) -> Problem:
+    """The problem part of the way of a continuation: charge grows over the first half, voltage over the second."""
+    charge = jnp.minimum(2 * progress, 1.0)
+    return Problem(
+        problem.elements,
+        problem.valence,
+        problem.log_activity,
+        continued_voltage(problem, guess, progress),
+        charge,
+        problem.activity,
+        problem.scheme,
+    )
+
+
+def continued_voltage(problem: Problem, guess: InitialGuess, progress):
+    """Voltage part of the way of a continuation, kT/e."""
+    fraction = jnp.maximum(2 * progress - 1, 0.0)
+    return problem.voltage * fraction + guess.voltage * (1 - fraction)
+
+
+def donnan_guess(elements: Element, valence, bath, activity: ActivityCoefficients) -> tuple[InitialGuess, Array]:
+    """The Donnan guess, and the flux that kT/e would drive through the pore so filled (mM nm³/ns).
+
+    - elements: of the axial mesh.
+    - valence: [ion]. bath: concentrations inside and outside, [2, ion], mM.
     """
     neutral = 1 / (valence**2 @ elements.conductance)  # resistance at equal concentrations
-    blend = _fall(neutral)
+    blend = _potential_fall(neutral)
     mixed = blend * bath[0][:, None] + (1 - blend) * bath[1][:, None]  # neutral, as both baths are
     at_nodes = lambda ends: by_node(ends, 0.0).sum(0)
     volume = at_nodes(elements.volume)
-    fixed = at_nodes(elements.excess * elements.volume[:, None]) / volume
-    log_mixed = jnp.log(excess.activity(list(mixed), valence))
+    energy = at_nodes(elements.position_energy * elements.volume[:, None]) / volume
+    log_mixed = jnp.log(activity.activity(list(mixed), valence))
     charge = at_nodes(elements.charge) / volume
-    phi = _donnan(lambda phi: composition(phi, log_mixed, fixed, valence, excess)[1], valence, charge, fixed)
-    filled = jnp.stack(composition(phi, log_mixed, fixed, valence, excess)[1])
-    # mu of the start carries no z phi: in equilibrium mu = ln a(bath), whatever phi is.
-    direct = jnp.concatenate([phi[None], log_mixed])
-    easy = jnp.concatenate([jnp.zeros_like(phi)[None], log_mixed])
+    phi = _donnan_potential(
+        lambda phi: composition(phi, log_mixed, energy, valence, activity)[1], valence, charge, energy
+    )
+    filled = jnp.stack(composition(phi, log_mixed, energy, valence, activity)[1])
+    # mu of the guess carries no z phi: in equilibrium mu = ln a(bath), whatever phi is.
+    full = jnp.concatenate([phi[None], log_mixed])
+    uncharged = jnp.concatenate([jnp.zeros_like(phi)[None], log_mixed])
     mobile = (filled[:, :-1] + filled[:, 1:]) / 2
     resistance = 1 / (valence**2 @ (elements.conductance * mobile))
-    return Start(direct, easy, _fall(resistance)), 1 / resistance.sum()
+    none = jnp.zeros(())
+    return InitialGuess(full, uncharged, _potential_fall(resistance), none, none), 1 / resistance.sum()
 
 
-def _fall(resistance):
+def _potential_fall(resistance):
     """1 … 0 along the nodes, as the potential over these resistances in series."""
     passed = jnp.concatenate([jnp.zeros(1), jnp.cumsum(resistance)])
     return 1 - passed / passed[-1]
 
 
-def _donnan(concentration, valence, charge, fixed):
-    """phi (kT/e) at which Σ z c(phi) + rho = 0 at every node, to a start's accuracy; c by `concentration`.
+def _donnan_potential(concentration, valence, charge, energy):
+    """phi (kT/e) at which Σ z c(phi) + rho = 0 at every node, to a guess's accuracy.
 
-    The sum falls with phi, so halving an interval cannot fail. (Not optimistix.Bisection: its check of
-    the interval is a host callback, which keeps compiled programs out of JAX's cache.) Where ions of finite size
-    cannot balance the charge whatever phi is, it is the end of the interval.
+    The sum falls with phi, so bisection cannot fail. (Not optimistix.Bisection: its check of the interval is a host
+    callback, which keeps compiled programs out of JAX's cache.) Where ions of finite size cannot balance the charge
+    at any phi, it is the end of the interval.
     """
 
     def halve(_, interval):
@@ -55,20 +102,20 @@ def _donnan(concentration, valence, charge, fixed):
         positive = sum(z * c for z, c in zip(valence, concentration(middle), strict=True)) + charge > 0
         return jnp.where(positive, middle, low), jnp.where(positive, high, middle)
 
-    bound = 60.0 + jnp.max(jnp.abs(fixed), axis=0)
+    bound = 60.0 + jnp.max(jnp.abs(energy), axis=0)
     low, high = jax.lax.fori_loop(0, _HALVINGS, halve, (-bound, bound))
     return (low + high) / 2
 
 
-def prolongate(rough, coarse: Problem, fine: Problem):
-    """A coarse solution as a guess for the fine mesh: halfway between neighbours."""
-    guess = coarse.absolute(rough)
-    for axis in range(1, rough.ndim):
+def prolongate(coarse: MeshSolution, fine: Problem) -> Float[Array, "unknown *fine_place"]:
+    """A coarse solution as a guess for the mesh twice as fine: the mean halfway between neighbours."""
+    guess = coarse.absolute
+    for axis in range(1, guess.ndim):
         guess = with_midpoints(guess, axis)
     return fine.relative(guess)
 
 
-def with_midpoints(values: Float[Array, "*node"], axis: int = -1) -> Float[Array, "*fine_node"]:
+def with_midpoints(values: Float[Array, "..."], axis: int = -1) -> Float[Array, "..."]:
     """Values at the nodes of a mesh, and between each two of them along an axis their mean."""
     values = jnp.moveaxis(values, axis, -1)
     between = (values[..., 1:] + values[..., :-1]) / 2
@@ -76,7 +123,7 @@ def with_midpoints(values: Float[Array, "*node"], axis: int = -1) -> Float[Array
     return jnp.moveaxis(jnp.concatenate([both, values[..., -1:]], axis=-1), -1, axis)
 
 
-def by_node(ends, outside):
-    """[end, …, element] as [end, …, node]: what each node sees of the element to its left and right."""
+def by_node(ends: Float[Array, "2 ... element"], outside: float) -> Float[Array, "2 ... node"]:
+    """What each node sees of the element to its left and of that to its right; `outside` beyond the two baths."""
     pad = jnp.full_like(ends[0, ..., :1], outside)
     return jnp.stack([jnp.concatenate([pad, ends[1]], axis=-1), jnp.concatenate([ends[0], pad], axis=-1)])

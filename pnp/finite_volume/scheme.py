@@ -1,7 +1,7 @@
-"""What Newton and its users ask of a discretisation, so that there is one Newton for all of them.
+"""What a discretisation provides, in three parts: for Newton's method, for derivatives, for observables.
 
-Arrays are [unknown, place, *lane] as users see them, where `place` is one axis or two; Newton's own may be arranged
-otherwise. Unknowns that are not solved for may be left out of an `interior`.
+Arrays are [unknown, *place, *batch], where `place` is one axis (axial) or two (axisymmetric). Newton's own arrays may
+have another layout. An `interior` leaves out the unknowns that the baths fix.
 """
 
 import abc
@@ -10,123 +10,152 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from pnp.finite_volume.axial.assembly import MeanFlux, Problem
+from pnp.finite_volume.problem import MeshSolution, Problem
 from pnp.settings import Settings
 
 
 class LinearisationPoint(NamedTuple):
-    """What a Newton step is taken of."""
+    """Where a Newton step is taken."""
 
     problem: Problem
-    """The one asked for, or far from its solution one that is easier."""
+    """The problem itself, or, far from its solution, an easier one."""
     unknowns: Array
     flux: Array | None
-    """Of the ions, if they are settled in this potential."""
-    near: Bool[Array, " lane"] | None
-    """Whether it is the problem asked for; None: always, as no guess is far from the solution."""
+    """Flux of each ion, if Nernst–Planck is solved at this potential."""
+    converging: Bool[Array, " batch"] | None
+    """Whether the step is one of the problem itself; None: always."""
 
 
-class Solved(NamedTuple):
-    """A problem and its solution."""
+class MeanFlux(NamedTuple):
+    """Flux of each ion through the pore, mM nm³/ns."""
 
-    problem: Problem
-    unknowns: Array
+    mean: Float[Array, " ion"]
+    deviation: Float[Array, "ion element"]
+    """From the mean; it has no derivative."""
+    resistance_fraction: Float[Array, "ion element"]
+    """Of the whole resistance to each ion; without derivative."""
 
 
-class Scheme(abc.ABC):
-    """A discretisation: elements (see `Problem.elements`), and how their equations are solved."""
-
-    # -- for Newton --
-
-    @abc.abstractmethod
-    def arranged(self, values: Array) -> Array:
-        """Values at the nodes, [..., place, lane], as Newton wants them."""
+class NewtonOperations(abc.ABC):
+    """What Newton's method needs."""
 
     @abc.abstractmethod
-    def natural(self, values: Array) -> Array:
-        """Back again."""
+    def to_solver_layout(self, values: Array) -> Array:
+        """Values at the nodes, [..., *place, batch], in Newton's layout."""
 
     @abc.abstractmethod
-    def arranged_elements(self, elements):
-        """The elements as they belong to arranged values."""
+    def from_solver_layout(self, values: Array) -> Array:
+        """The inverse of `to_solver_layout`."""
 
     @abc.abstractmethod
-    def moving(self, unknowns: Array) -> Array:
-        """Arranged values at the nodes that Newton moves."""
+    def elements_in_solver_layout(self, elements):
+        """The elements that belong to values in Newton's layout."""
 
     @abc.abstractmethod
-    def held(self, problem: Problem, unknowns: Array) -> Array:
-        """Arranged unknowns, at the baths what these are."""
+    def free_unknowns(self, unknowns: Array) -> Array:
+        """The unknowns that Newton changes; in its layout."""
 
     @abc.abstractmethod
-    def linearisation_point(
-        self, problem: Problem, unknowns: Array, size, near, settings: Settings
-    ) -> LinearisationPoint:
-        """Where to take the next step, after one of `size`; near: as the last approach left it, or None."""
+    def with_dirichlet_values(self, problem: Problem, unknowns: Array) -> Array:
+        """The unknowns with their given values in the baths; in Newton's layout."""
 
     @abc.abstractmethod
-    def update(self, problem: Problem, unknowns: Array, with_sensitivity: bool, flux) -> tuple[Array, Array | None]:
-        """Newton's update where it moves, and if asked d unknowns / d voltage; arranged. flux: of settled ions."""
+    def linearisation_point(self, problem: Problem, unknowns: Array, size, converging, settings) -> LinearisationPoint:
+        """Where to take the next step.
+
+        - size: the largest entry of the last update, kT, [batch].
+        - converging: that of the last linearisation point, or None.
+        """
 
     @abc.abstractmethod
-    def moved(self, approach: LinearisationPoint, update: Array, size, settings: Settings) -> Array:
-        """The next iterate: a step that is cut short far from the solution. size: largest entry of the update."""
+    def newton_update(
+        self, problem: Problem, unknowns: Array, with_sensitivity: bool, flux
+    ) -> tuple[Array, Array | None]:
+        """Newton's update of the free unknowns and, if asked for, d unknowns / d voltage; in Newton's layout.
+
+        - flux: that of each ion where Nernst–Planck is solved at this potential, or None.
+        """
 
     @abc.abstractmethod
-    def finished(self, problem: Problem, unknowns: Array) -> Array:
-        """Arranged unknowns after the last step, as the solution is to have them."""
+    def apply_update(self, point: LinearisationPoint, update: Array, size, settings: Settings) -> Array:
+        """The next iterate; the step is damped far from the solution. size: the largest entry of the update."""
 
     @abc.abstractmethod
-    def worst(self, index: Int[Array, " lane"], unknowns: Array) -> Int[Array, "2 lane"]:
-        """(unknown, node along the pore) of an index into flattened `moving` values."""
+    def finish(self, problem: Problem, unknowns: Array) -> Array:
+        """The unknowns as the solution has them, after the last step; in Newton's layout."""
 
-    # -- for its derivatives --
+    @abc.abstractmethod
+    def locate(self, index: Int[Array, " batch"], unknowns: Array) -> Int[Array, "2 batch"]:
+        """(unknown, node along the pore) of an index into the flattened free unknowns."""
+
+
+class DerivativeOperations(abc.ABC):
+    """What derivatives by the implicit function theorem need."""
 
     @abc.abstractmethod
     def interior(self, unknowns: Array) -> Array:
-        """Natural unknowns without those that are given."""
+        """The unknowns without those that the baths fix."""
 
     @abc.abstractmethod
     def with_baths(self, problem: Problem, interior: Array) -> Array:
-        """Natural unknowns with those that are given."""
+        """The unknowns with those that the baths fix."""
 
     @abc.abstractmethod
     def residual(self, problem: Problem, interior: Array, flux: Float[Array, " ion"] | None = None) -> Array:
-        """Imbalance at every node of the interior; flux: of the ions, where it is known to be the same all along."""
+        """Imbalance of charge and of each ion at every interior node.
+
+        - flux: that of each ion, where it is known to be the same all along.
+        """
 
     @abc.abstractmethod
-    def linear_solution(self, problem: Problem, unknowns: Array, rhs: Array, transposed: bool, flux) -> Array:
-        """x with J x = rhs, J the Jacobian of `residual`, or with Jᵀ x = rhs; natural, with lanes. The problem's
-        elements are arranged."""
+    def solve_linearised(self, problem: Problem, unknowns: Array, rhs: Array, transposed: bool, flux) -> Array:
+        """x with J x = rhs, or Jᵀ x = rhs, where J is the Jacobian of `residual`.
 
-    # -- for what is made of solutions --
+        - problem: with its elements in Newton's layout; all else in the natural one, with a batch axis.
+        """
+
+
+class Observables(abc.ABC):
+    """What is computed from solutions."""
 
     @abc.abstractmethod
     def mean_flux(self, problem: Problem, unknowns: Array) -> MeanFlux:
-        """What passes through the pore."""
+        """Flux of each ion through the pore."""
 
     @abc.abstractmethod
-    def flux_change(self, problem: Problem, interior: Array, sensitivity: Array, share) -> Float[Array, " ion"]:
-        """d flux of each ion / d voltage where it meets the greatest resistance, if the interior answers the voltage by
-        `sensitivity`; share: as in `MeanFlux`. Without derivatives."""
+    def flux_sensitivity(self, problem: Problem, interior: Array, sensitivity: Array, fraction) -> Float[Array, " ion"]:
+        """d flux / d voltage of each ion where its resistance is largest; without derivatives.
+
+        - sensitivity: d interior / d voltage.
+        - fraction: `MeanFlux.resistance_fraction`.
+        """
 
     @abc.abstractmethod
-    def apart(self, share, coarse: Solved, fine: Solved) -> Float[Array, " ion"]:
-        """How far the solutions on two meshes are apart where the resistance to each ion is: by how much in ln c of the
-        ion, which conducts. share: as in `MeanFlux`."""
+    def mesh_difference(self, fraction, coarse: MeshSolution, fine: MeshSolution) -> Float[Array, " ion"]:
+        """Mean difference of ln c between two meshes, for each ion, weighted by the fraction of its resistance."""
 
     @abc.abstractmethod
     def mouth_potentials(self, problem: Problem, unknowns: Array, x: Array, mouths: Array) -> Float[Array, "2 ion"]:
-        """mu at the inside and the outside mouth, the mean over what passes through them, kT; x: of the nodes along
-        the pore, nm."""
+        """mu at the inside and the outside mouth, the mean over the flux through them, kT.
+
+        - x: positions of the nodes along the pore, nm.
+        """
 
     @abc.abstractmethod
     def concentrations(self, problem: Problem, unknowns: Array) -> Float[Array, "*place ion"]:
-        """At the nodes, mM; seen from all sides and weighted by volume where mu_ex jumps."""
+        """At the nodes, mM; the mean over the node's volume where mu_ex jumps."""
+
+    @abc.abstractmethod
+    def flux_density(self, problem: Problem, unknowns: Array, x, r) -> Float[Array, "2 slab cell ion"] | None:
+        """Of each ion along z and away from the axis, mM nm/ns; None in one dimension. x, r: of the nodes, nm."""
 
 
-def capped(approach: LinearisationPoint, update: Array, size, settings: Settings, cap):
-    """The part of an update to take: all of it once it is small; before, z phi changes by `cap` kT at most."""
+class Scheme(NewtonOperations, DerivativeOperations, Observables):
+    """A discretisation: how the equations on one kind of elements are solved. Schemes have no data."""
+
+
+def damping(point: LinearisationPoint, update: Array, size, settings: Settings, largest):
+    """The fraction of an update to take: all of it once it is small; before, z phi changes by `largest` kT at most."""
     every = tuple(range(update.ndim - 2))
-    energy = jnp.max(jnp.abs(approach.problem.valence), axis=0) * jnp.max(jnp.abs(update[0]), axis=every)
-    return jnp.where(size < settings.quadratic_threshold, 1.0, jnp.minimum(1.0, cap / energy))
+    energy = jnp.max(jnp.abs(point.problem.valence), axis=0) * jnp.max(jnp.abs(update[0]), axis=every)
+    return jnp.where(size < settings.quadratic_threshold, 1.0, jnp.minimum(1.0, largest / energy))

@@ -1,6 +1,7 @@
 """Results for other programs: labelled datasets, records and files written in one piece."""
 
 import csv
+import dataclasses
 import io
 import json
 from importlib.metadata import version
@@ -11,6 +12,7 @@ import jax
 import numpy as np
 import xarray as xr
 
+from pnp.analysis.discretization import Discretization
 from pnp.analysis.hysteresis import Hysteresis
 from pnp.analysis.section import section
 from pnp.analysis.solution import Currents, Solution
@@ -25,9 +27,7 @@ def curve_dataset(iv: IVCurve) -> xr.Dataset:
     """An I–V curve over (voltage, ion) with `units`, `long_name` and provenance attributes."""
     data = {**_points(("voltage",), iv), "slope": ("voltage", iv.slope, "nS", "slope conductance dI/dV")}
     dataset = _dataset(data, _voltages_and_ions(iv), iv.channel)
-    dataset.attrs |= {"nodes": iv.mesh[0], "dimension": iv.dimension}
-    if iv.dimension == 2:
-        dataset.attrs["resolution"] = iv.mesh[1]
+    dataset.attrs |= _discretization_attributes(iv.discretization)
     return dataset
 
 
@@ -49,8 +49,13 @@ def hysteresis_dataset(sweep: Hysteresis) -> xr.Dataset:
         "direction": ("direction", ["up", "down"], None, "direction in which the voltage was swept"),
     }
     dataset = _dataset(data, coordinates, sweep.channel)
-    dataset.attrs["nodes"] = sweep.nodes
+    dataset.attrs |= _discretization_attributes(sweep.discretization)
     return dataset
+
+
+def _discretization_attributes(discretization: Discretization) -> dict[str, Any]:
+    """The dimension and the numbers of a discretisation."""
+    return {"dimension": discretization.dimension, **dataclasses.asdict(discretization)}  # type: ignore[call-overload]
 
 
 def _points(dims: tuple[str, ...], points: Currents) -> dict[str, tuple]:
@@ -93,7 +98,7 @@ def solution_dataset(solution: Solution) -> xr.Dataset:
         "part": ("part", list(PARTS), None, "part of the way from bath to bath"),
     }
     dataset = _dataset(data, coordinates, solution.channel)
-    dataset.attrs["dimension"] = solution.dimension
+    dataset.attrs |= _discretization_attributes(solution.discretization)
     return dataset
 
 

@@ -100,8 +100,8 @@ def follow(meet: Meet, first: Point, goal: float, pace: Pace, report: Callable[[
         guess = last.unknowns + length * last.tangent[0] * last.sensitivity
         point = _oriented(meet(guess, Line(last.place + length * last.tangent, last.tangent)), last.tangent)
         if point.good and toward * (point.place[0] - goal) > _SAME:
-            share = float((goal - last.place[0]) / (point.place[0] - last.place[0]))
-            point = _oriented(_meet_at(meet, last, point, share, goal), last.tangent)
+            fraction = float((goal - last.place[0]) / (point.place[0] - last.place[0]))
+            point = _oriented(_meet_at(meet, last, point, fraction, goal), last.tangent)
         if not (point.good and _smooth(last, point, pace.sharpest)):
             length /= 2
             if length < pace.shortest:
@@ -126,9 +126,9 @@ def crossings(meet: Meet, points: list[Point], goal: float) -> list[Vector]:
     """
     places: list = [points[0].place] if abs(points[0].place[0] - goal) <= _SAME else []
     for one, other in pairwise(points):
-        for share in _roots(_first_coordinate(one, other) - np.array([0.0, 0.0, 0.0, goal])):
-            expected, _ = _between(one, other, share)
-            point = _meet_at(meet, one, other, share, goal)
+        for fraction in _roots(_first_coordinate(one, other) - np.array([0.0, 0.0, 0.0, goal])):
+            expected, _ = _between(one, other, fraction)
+            point = _meet_at(meet, one, other, fraction, goal)
             astray = np.linalg.norm(point.place - expected) > _STRAY * np.linalg.norm(other.place - one.place)
             place = expected if astray or not point.good else point.place
             if not (places and np.linalg.norm(place - places[-1]) <= _SAME):
@@ -146,10 +146,10 @@ def _smooth(one: Point, other: Point, sharpest: float) -> bool:
     return bool(step @ one.tangent >= least and step @ other.tangent >= least)
 
 
-def _meet_at(meet: Meet, one: Point, other: Point, share: float, goal: float) -> Point:
-    """The point that has the first coordinate `goal`, some share of the way between two."""
-    place, _ = _between(one, other, share)
-    guess = one.unknowns + share * (other.unknowns - one.unknowns)
+def _meet_at(meet: Meet, one: Point, other: Point, fraction: float, goal: float) -> Point:
+    """The point that has the first coordinate `goal`, some fraction of the way between two."""
+    place, _ = _between(one, other, fraction)
+    guess = one.unknowns + fraction * (other.unknowns - one.unknowns)
     return meet(guess, Line(np.array([goal, place[1]]), _UPRIGHT))
 
 
@@ -160,11 +160,11 @@ def _fold(meet: Meet, one: Point, other: Point) -> Point:
     """
     nearer = lambda: min(one, other, key=lambda p: abs(p.tangent[0]))
     for _ in range(_FOLD_STEPS):
-        resistance_fractions = _roots(_first_coordinate(one, other)[:3] * np.array([3.0, 2.0, 1.0]))
-        if not resistance_fractions or abs(nearer().tangent[0]) < _LEVEL:
+        fractions = _roots(_first_coordinate(one, other)[:3] * np.array([3.0, 2.0, 1.0]))
+        if not fractions or abs(nearer().tangent[0]) < _LEVEL:
             break
-        place, direction = _between(one, other, resistance_fractions[0])
-        guess = one.unknowns + resistance_fractions[0] * (other.unknowns - one.unknowns)
+        place, direction = _between(one, other, fractions[0])
+        guess = one.unknowns + fractions[0] * (other.unknowns - one.unknowns)
         point = _oriented(meet(guess, Line(place, direction / np.linalg.norm(direction))), direction)
         if not point.good:
             break
@@ -172,7 +172,7 @@ def _fold(meet: Meet, one: Point, other: Point) -> Point:
     return nearer()
 
 
-# --- the cubic that joins two points along their tangents (Hermite), from share 0 to share 1 ---------
+# --- the cubic that joins two points along their tangents (Hermite), from fraction 0 to fraction 1 ---------
 
 
 def _coefficients(one: Point, other: Point):
@@ -182,10 +182,10 @@ def _coefficients(one: Point, other: Point):
     return np.stack([a + b - 2 * step, 3 * step - 2 * a - b, a, one.place])
 
 
-def _between(one: Point, other: Point, share: float):
+def _between(one: Point, other: Point, fraction: float):
     """Place and direction."""
     cubic = _coefficients(one, other)
-    powers = np.array([[share**3, share**2, share, 1.0], [3 * share**2, 2 * share, 1.0, 0.0]])
+    powers = np.array([[fraction**3, fraction**2, fraction, 1.0], [3 * fraction**2, 2 * fraction, 1.0, 0.0]])
     place, direction = powers @ cubic
     return place, direction
 

@@ -1,12 +1,12 @@
-"""Newton's method with damping and adaptive continuation, and its implicit derivative.
+"""Newton's method with damping and adaptive continuation, and derivatives by the implicit function theorem.
 
-`solve_root` first tries the whole problem at once from the start it is given. If that fails it goes
-back to an easy problem (no fixed charge, no voltage; or one already solved, at another voltage) and walks to
-the wanted one, charge first, then voltage; a step that fails is halved, one that succeeds is grown. All of it
-is one `while_loop` over many cases at once (the last axis, see `lanes`), each on its own walk.
+`solve_root` first tries the whole problem at once from the guess it is given. If that fails it returns to an easy
+problem (no fixed charge, no voltage; or one already solved, at another voltage) and continues to the wanted one, charge
+first, then voltage; a step that fails is halved, one that succeeds is doubled. All of it is one `while_loop` over many
+cases at once (the last axis, see `linalg.batching`), each with a continuation of its own.
 
-What its unknowns are, how they are moved and what a step is taken of far from the solution is for the discretisation
-to say (`scheme`).
+What its unknowns are, how they are damped and where a step is taken far from the solution depends on the
+discretisation (`finite_volume.scheme`).
 """
 
 from functools import partial
@@ -17,104 +17,106 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from pnp.finite_volume.axial.assembly import Problem
-from pnp.finite_volume.problem import Start, Steady
-from pnp.finite_volume.scheme import Scheme
-from pnp.finite_volume.schemes import scheme_of
+from pnp.finite_volume.initial_guess import InitialGuess, continued, continued_voltage
+from pnp.finite_volume.problem import MeshSolution, Problem
 from pnp.linalg.batching import batch_size, over_batch
 from pnp.settings import Settings, Status
 
 
 class Report(NamedTuple):
-    """What Newton says of itself."""
+    """How Newton's method ended."""
 
-    status: Int[Array, "*lane"]
-    iterations: Int[Array, "*lane"]
-    sensitivity: Float[Array, "unknown *interior lane"] | None
-    """If asked for, d unknowns / d voltage between the baths, from the last step's matrix: as accurate as
-    that step was small, 1e-7 and better. A constant to differentiation."""
-    worst: Int[Array, "2 *lane"]
-    """(unknown, node along the pore) that the last lost attempt wanted to change most; meaningless if none was lost."""
+    status: Int[Array, "*batch"]
+    iterations: Int[Array, "*batch"]
+    sensitivity: Float[Array, "unknown *interior"] | None
+    """If asked for, d unknowns / d voltage between the baths, from the last step's matrix: as accurate as that step was
+    small, 1e-7 and better. A constant to differentiation."""
+    worst: Int[Array, "2 *batch"]
+    """(unknown, node along the pore) of the largest update in the last failed attempt; meaningless if none failed."""
 
 
 class _State(NamedTuple):
-    unknowns: Float[Array, "unknown *place lane"]
-    sensitivity: Float[Array, "unknown *moving lane"] | None
-    """Their derivative with respect to the voltage, beyond the baths."""
-    safe: Float[Array, "unknown *place lane"]
-    """The last converged iterate on the continuation path, at `reached`."""
-    reached: Float[Array, " lane"]
-    target: Float[Array, " lane"]
-    continuation_step: Float[Array, " lane"]
-    size: Float[Array, " lane"]
-    """Largest undamped change of an unknown in the last step."""
-    worst: Int[Array, " lane"]
-    """Where it was when an attempt was last lost, counted through the unknowns that move."""
-    near: Bool[Array, " lane"] | None
-    """Whether steps are taken of the problem itself, see `scheme.LinearisationPoint`; None: always."""
-    tries: Int[Array, " lane"]
-    iterations: Int[Array, " lane"]
-    walking: Bool[Array, " lane"]
-    done: Bool[Array, " lane"]
-    failed: Bool[Array, " lane"]
+    unknowns: Float[Array, "unknown *place batch"]
+    sensitivity: Float[Array, "unknown *free batch"] | None
+    """d free unknowns / d voltage."""
+    safe: Float[Array, "unknown *place batch"]
+    """The last converged iterate of the continuation, at `reached`."""
+    reached: Float[Array, " batch"]
+    target: Float[Array, " batch"]
+    step: Float[Array, " batch"]
+    """Of the continuation."""
+    size: Float[Array, " batch"]
+    """Largest undamped change of an unknown in the last Newton step."""
+    worst: Int[Array, " batch"]
+    """Where it was when an attempt last failed, an index into the flattened free unknowns."""
+    converging: Bool[Array, " batch"] | None
+    """Whether steps are taken of the problem itself, see `LinearisationPoint`; None: always."""
+    tries: Int[Array, " batch"]
+    iterations: Int[Array, " batch"]
+    continuing: Bool[Array, " batch"]
+    done: Bool[Array, " batch"]
+    failed: Bool[Array, " batch"]
 
 
 def solve_root(
-    steady: Steady,
-    start: Start,
+    problem: Problem,
+    start: InitialGuess,
     guess: Float[Array, "unknown *place"] | None,
     settings: Settings,
     with_sensitivity: bool = False,
-    near: bool = True,
-) -> tuple[Float[Array, "unknown *place"], Report]:
-    """Unknowns (phi, mu − mu_ref) that balance `steady`, with a Report.
+    converging: bool = True,
+) -> MeshSolution:
+    """The unknowns (phi, mu − mu_ref) that solve `problem`, with a `Report`.
 
-    `guess`, if given, replaces the start of the first attempt; `near`: whether it is near the solution, as that of a
-    coarser mesh is. `with_sensitivity` asks for `Report.sensitivity`.
-    Derivatives with respect to `steady` follow from the implicit function theorem, forward and reverse and
-    to any order; `start`, `guess` and `settings` do not enter them. If the report says NOT_CONVERGED the
-    unknowns are those of the last iterate and mean nothing.
+    - start: where the first attempt begins, and the continuation after it.
+    - guess: unknowns that replace the start of the first attempt, or None.
+    - converging: whether the guess is near the solution, as that of a coarser mesh is.
+    - with_sensitivity: whether `Report.sensitivity` is wanted.
+
+    Derivatives with respect to `problem` follow from the implicit function theorem, forward and reverse and to any
+    order; `start`, `guess` and `settings` do not enter them. If the report says NOT_CONVERGED the unknowns are those of
+    the last iterate and mean nothing.
     """
-    frozen = jax.lax.stop_gradient((start, guess))
-    interior, report = _root(steady, frozen, settings, (with_sensitivity, near and guess is not None))
-    return scheme_of(steady.elements).with_baths(steady.whole(), interior), report
+    constants = jax.lax.stop_gradient((start, guess))
+    interior, report = _root(problem, constants, settings, (with_sensitivity, converging and guess is not None))
+    return MeshSolution(problem, problem.scheme.with_baths(problem, interior), report)
 
 
 def newton_step(
-    steady: Steady, unknowns: Float[Array, "unknown *place"]
+    problem: Problem, unknowns: Float[Array, "unknown *place"]
 ) -> tuple[Float[Array, "unknown *interior"], Float[Array, "unknown *interior"]]:
-    """What Newton would change of the unknowns between the baths, undamped, and their derivative to the voltage (kT/e).
+    """Newton's undamped update of the unknowns between the baths, and their derivative by the voltage (kT/e).
 
-    Together they make any step in which the voltage is an unknown too: see `branch`.
+    Together they make any step in which the voltage is an unknown too: see `analysis.branch`.
     """
-    return _step_once(steady, unknowns)
+    return _batched_step(problem, unknowns)
 
 
 @eqx.filter_custom_jvp
-def _root(steady, frozen, settings, how):
-    return _FIND[how](steady, frozen, settings)
+def _root(problem, constants, settings, mode):
+    return _BATCHED_NEWTON[mode](problem, constants, settings)
 
 
 @_root.def_jvp
 def _root_jvp(primals, tangents):
-    steady, frozen, settings, how = primals
-    interior, report = _root(steady, frozen, settings, how)
-    dynamic, static = eqx.partition(steady, eqx.is_inexact_array)
+    problem, constants, settings, mode = primals
+    interior, report = _root(problem, constants, settings, mode)
+    dynamic, static = eqx.partition(problem, eqx.is_inexact_array)
     tangent = jax.tree.map(
         lambda p, t: jnp.zeros_like(p) if t is None and p is not None else t,
         dynamic,
         tangents[0],
         is_leaf=lambda leaf: leaf is None,
     )
-    scheme, whole = scheme_of(steady.elements), steady.whole()
+    scheme = problem.scheme
     # At a solution all elements have the same flux; the mean keeps its digits where those of single ones are gone.
-    flux = scheme.mean_flux(whole, scheme.with_baths(whole, interior)).mean
-    balance = lambda s: scheme.residual(eqx.combine(s, static).whole(), interior, flux)
+    flux = scheme.mean_flux(problem, scheme.with_baths(problem, interior)).mean
+    balance = lambda p: scheme.residual(eqx.combine(p, static), interior, flux)
     _, imbalance = jax.jvp(balance, (dynamic,), (tangent,))
-    fixed = jax.lax.stop_gradient((steady, interior, flux))
+    fixed = jax.lax.stop_gradient((problem, interior, flux))
     # Derivatives never enter the elimination: they are further solves, backward with the transposed matrix.
     change = jax.lax.custom_linear_solve(
-        lambda x: jax.jvp(lambda u: scheme.residual(whole, u, flux), (interior,), (x,))[1],
+        lambda x: jax.jvp(lambda u: scheme.residual(problem, u, flux), (interior,), (x,))[1],
         -imbalance,
         solve=lambda _, b: _solve(*fixed, b),
         transpose_solve=lambda _, b: _solve_transposed(*fixed, b),
@@ -123,99 +125,101 @@ def _root_jvp(primals, tangents):
     return (interior, report), (change, nothing)
 
 
-# --- from here on all arrays end in [lane] ------------------------------------------------------
+# --- from here on all arrays end in [batch] -----------------------------------------------------
 
 
-def _arranged(steady: Steady) -> Steady:
-    """With its elements as Newton wants them."""
-    return steady._replace(elements=scheme_of(steady.elements).arranged_elements(steady.elements))
+def _in_solver_layout(problem: Problem) -> Problem:
+    return problem.with_elements(problem.scheme.elements_in_solver_layout(problem.elements))
 
 
-def _solved(steady: Steady, interior, flux, rhs, transposed):
+def _linearised_solve(problem: Problem, interior, flux, rhs, transposed):
     """x with J x = rhs at the nodes between the baths, J the residual's Jacobian there or its transpose."""
-    scheme = scheme_of(steady.elements)
-    unknowns = scheme.with_baths(steady.whole(), interior)
-    return scheme.linear_solution(_arranged(steady).whole(), unknowns, rhs, transposed, flux)
+    unknowns = problem.scheme.with_baths(problem, interior)
+    return problem.scheme.solve_linearised(_in_solver_layout(problem), unknowns, rhs, transposed, flux)
 
 
-def _stepped_once(steady: Steady, unknowns):
-    scheme = scheme_of(steady.elements)
-    steps = scheme.update(_arranged(steady).whole(), scheme.arranged(unknowns), True, None)
-    return jax.tree.map(scheme.natural, steps)
+def _one_step(problem: Problem, unknowns):
+    scheme = problem.scheme
+    steps = scheme.newton_update(_in_solver_layout(problem), scheme.to_solver_layout(unknowns), True, None)
+    return jax.tree.map(scheme.from_solver_layout, steps)
 
 
-def _newton(steady: Steady, frozen, settings: Settings, with_sensitivity: bool, near: bool):
-    start, guess = frozen
-    lanes = (batch_size((steady, frozen, settings)),)
-    fill = lambda value, dtype=float: jnp.full(lanes, value, dtype)
-    scheme, steady = scheme_of(steady.elements), _arranged(steady)
-    start, guess = jax.tree.map(scheme.arranged, (start, guess))
-    began = fill(0) + steady.first_progress
-    base = _relative(scheme, start.easy, steady.at(began))
+def _newton(problem: Problem, constants, settings: Settings, with_sensitivity: bool, converging: bool):
+    start, guess = constants
+    size = batch_size((problem, constants, settings))
+    fill = lambda value, dtype=float: jnp.full((size,), value, dtype)
+    scheme, problem = problem.scheme, _in_solver_layout(problem)
+    to_layout = scheme.to_solver_layout
+    start = start._replace(**{name: to_layout(getattr(start, name)) for name in ("full", "first", "voltage_profile")})
+    began = fill(0) + start.progress
+    base = _relative(continued(problem, start, began), start.first)
     if guess is None:
-        lift = steady.voltage - steady.voltage_at(began)
-        guess = _relative(scheme, _lifted(start.direct, start, steady.valence, lift), steady.whole())
-    spread = lambda unknowns: jnp.broadcast_to(unknowns, (*unknowns.shape[:-1], *lanes))
-    direct = settings.direct > 0.5
-    continuation_step = jnp.where(direct, 1.0, settings.first_continuation_step)
+        lift = problem.voltage - continued_voltage(problem, start, began)
+        guess = _relative(problem, _lifted(start.full, start, problem.valence, lift))
+    else:
+        guess = to_layout(guess)
+    spread = lambda unknowns: jnp.broadcast_to(unknowns, (*unknowns.shape[:-1], size))
+    whole = settings.skip_continuation > 0.5
+    step = jnp.where(whole, 1.0, settings.first_continuation_step)
     state = _State(
-        unknowns=jnp.where(direct, spread(guess), spread(base)),
-        sensitivity=jnp.zeros_like(scheme.moving(spread(guess))) if with_sensitivity else None,
+        unknowns=jnp.where(whole, spread(guess), spread(base)),
+        sensitivity=jnp.zeros_like(scheme.free_unknowns(spread(guess))) if with_sensitivity else None,
         safe=spread(base),
         reached=began,
-        target=jnp.where(direct, 1.0, began + continuation_step),
-        continuation_step=spread(continuation_step),
+        target=jnp.where(whole, 1.0, began + step),
+        step=spread(step),
         size=fill(jnp.inf),
         worst=fill(0, int),
-        near=None if near else fill(False, bool),
+        converging=None if converging else fill(False, bool),
         tries=fill(0, int),
         iterations=fill(0, int),
-        walking=spread(~direct),
+        continuing=spread(~whole),
         done=fill(False, bool),
         failed=fill(False, bool),
     )
-    advance = lambda s: _advance(s, scheme, steady, start, settings)
+    advance = lambda s: _advance(s, problem, start, settings)
     state = jax.lax.while_loop(lambda s: ~jnp.all(s.done | s.failed), advance, state)
-    converged = jnp.where(state.walking, Status.CONVERGED_BY_CONTINUATION, Status.CONVERGED)
+    converged = jnp.where(state.continuing, Status.CONVERGED_BY_CONTINUATION, Status.CONVERGED)
     status = jnp.where(state.failed, Status.NOT_CONVERGED, converged)
-    unknowns = scheme.finished(steady.whole(), state.unknowns)
-    sensitivity = None if state.sensitivity is None else scheme.natural(state.sensitivity)
-    worst = scheme.worst(state.worst, unknowns)
-    return scheme.interior(scheme.natural(unknowns)), Report(status, state.iterations, sensitivity, worst)
+    unknowns = scheme.finish(problem, state.unknowns)
+    sensitivity = None if state.sensitivity is None else scheme.from_solver_layout(state.sensitivity)
+    worst = scheme.locate(state.worst, unknowns)
+    return scheme.interior(scheme.from_solver_layout(unknowns)), Report(status, state.iterations, sensitivity, worst)
 
 
-def _advance(state: _State, scheme: Scheme, steady, start, settings) -> _State:
+def _advance(state: _State, problem: Problem, start: InitialGuess, settings: Settings) -> _State:
     """One Newton step, and what follows from it for the continuation."""
-    approach = scheme.linearisation_point(steady.at(state.target), state.unknowns, state.size, state.near, settings)
-    update, sensitivity = scheme.update(
-        approach.problem, approach.unknowns, state.sensitivity is not None, approach.flux
-    )
+    scheme = problem.scheme
+    at_target = continued(problem, start, state.target)
+    point = scheme.linearisation_point(at_target, state.unknowns, state.size, state.converging, settings)
+    with_sensitivity = state.sensitivity is not None
+    update, sensitivity = scheme.newton_update(point.problem, point.unknowns, with_sensitivity, point.flux)
     # Of the undamped update: a small damped step proves nothing.
     size = jnp.max(jnp.abs(update), axis=tuple(range(update.ndim - 1)))
     finite = jnp.isfinite(size)
-    moved = scheme.moved(approach, update, size, settings)
-    final = settings.nonideal_tolerance if approach.flux is None else settings.tolerance
+    moved = scheme.apply_update(point, update, size, settings)
+    final = settings.nonideal_tolerance if point.flux is None else settings.tolerance
     tolerance = jnp.where(state.target >= 1.0, final, settings.loose_tolerance)
-    arrived = finite & (_remaining(size, state.size, settings) < tolerance)
-    if approach.near is not None:
-        arrived = arrived & approach.near
+    arrived = finite & (_remaining_error(size, state.size, settings) < tolerance)
+    if point.converging is not None:
+        arrived = arrived & point.converging
     lost = ~arrived & (~finite | (state.tries + 1 >= settings.attempt_iterations))
 
     reached = jnp.where(arrived, state.target, state.reached)
     safe = jnp.where(arrived, moved, state.safe)
-    continuation_step = jnp.where(arrived, 2 * state.continuation_step, state.continuation_step)
-    first_loss = lost & ~state.walking
-    continuation_step = jnp.where(lost, state.continuation_step / 2, continuation_step)
-    continuation_step = jnp.where(first_loss, settings.first_continuation_step, continuation_step)
+    step = jnp.where(arrived, 2 * state.step, state.step)
+    first_loss = lost & ~state.continuing
+    step = jnp.where(lost, state.step / 2, step)
+    step = jnp.where(first_loss, settings.first_continuation_step, step)
     done = arrived & (state.target >= 1.0)
     turning = (arrived & ~done) | lost
-    # A walk stops at 0.5, where all charge is in place and the voltage still zero.
+    # A continuation stops at 0.5, where all charge is in place and the voltage is still that of the start.
     limit = jnp.where(reached < 0.5, 0.5, 1.0)
-    target = jnp.where(turning, jnp.minimum(reached + continuation_step, limit), state.target)
+    target = jnp.where(turning, jnp.minimum(reached + step, limit), state.target)
     # Few problems need it, so the cost of restarting is not paid where none does.
     moved = jax.lax.cond(
         turning.any(),
-        lambda: jnp.where(turning, _carried(scheme, safe, steady, start, reached, target), moved),
+        lambda: jnp.where(turning, _carried(safe, problem, start, reached, target), moved),
         lambda: moved,
     )
     change = lambda: jnp.where(jnp.isnan(update), jnp.inf, jnp.abs(update)).reshape(-1, update.shape[-1])
@@ -228,80 +232,80 @@ def _advance(state: _State, scheme: Scheme, steady, start, settings) -> _State:
         safe=safe,
         reached=reached,
         target=target,
-        continuation_step=continuation_step,
+        step=step,
         size=jnp.where(turning, jnp.inf, size),
         worst=worst,
-        near=None if approach.near is None else approach.near & ~turning,
+        converging=None if point.converging is None else point.converging & ~turning,
         tries=jnp.where(turning, 0, state.tries + 1),
         iterations=state.iterations + 1,
-        walking=state.walking | lost,
+        continuing=state.continuing | lost,
         done=done,
-        failed=lost & (continuation_step < settings.smallest_continuation_step),
+        failed=lost & (step < settings.smallest_continuation_step),
     )
     stopped = state.done | state.failed
     return jax.tree.map(lambda old, new: jnp.where(stopped, old, new), state, after)
 
 
-def _remaining(size, previous, settings):
+def _remaining_error(size, previous, settings):
     """The error (kT) left after an update of `size`: K size², since Newton converges quadratically.
 
-    K is what the last two updates show once both are small, size / previous²; 10 at most, as found where
-    nothing is known yet and where an update is round-off already.
+    K is what the last two updates show once both are small, size / previous²; 10 at most, as found where nothing is
+    known yet and where an update is round-off already.
     """
     shown = jnp.where(previous < settings.quadratic_threshold, size / previous**2, 10.0)
     return jnp.minimum(shown, 10.0) * size**2
 
 
-def _carried(scheme, unknowns, steady, start, reached, target):
+def _carried(unknowns, problem: Problem, start: InitialGuess, reached, target):
     """An iterate moved to the voltage of another target, at unchanged concentrations."""
-    voltage_step = steady.voltage_at(target) - steady.voltage_at(reached)
-    absolute = steady.at(reached).absolute(unknowns)
-    return _relative(scheme, _lifted(absolute, start, steady.valence, voltage_step), steady.at(target))
+    step = continued_voltage(problem, start, target) - continued_voltage(problem, start, reached)
+    absolute = continued(problem, start, reached).absolute(unknowns)
+    return _relative(continued(problem, start, target), _lifted(absolute, start, problem.valence, step))
 
 
-def _lifted(absolute, start, valence, voltage):
-    """phi and mu after adding `voltage` spread as `start.shape`, concentrations unchanged."""
-    lift = voltage * start.shape
+def _lifted(absolute, start: InitialGuess, valence, voltage):
+    """phi and mu after adding `voltage` spread as the guess's profile, concentrations unchanged."""
+    lift = voltage * start.voltage_profile
     return jnp.concatenate([(absolute[0] + lift)[None], absolute[1:] + valence[:, None, None] * lift])
 
 
-def _relative(scheme, absolute, problem: Problem):
+def _relative(problem: Problem, absolute):
     """Absolute mu to the solver's mu − mu_ref, and the baths exactly what they are."""
-    return scheme.held(problem, problem.relative(absolute))
+    return problem.scheme.with_dirichlet_values(problem, problem.relative(absolute))
 
 
-def _newton_shapes(steady: Steady, frozen, settings: Settings, with_sensitivity: bool):
-    """Those of what `_newton` returns."""
-    lanes = batch_size((steady, frozen, settings))
-    shaped: Any = lambda kind, *shape: jax.ShapeDtypeStruct((*shape, lanes), kind)
-    interior = shaped(float, *_interior_shape(steady, frozen[0].direct))
+# --- shapes of results, so that nothing is traced to find them ----------------------------------
+
+
+def _newton_shapes(problem: Problem, constants, settings: Settings, with_sensitivity: bool):
+    batch = batch_size((problem, constants, settings))
+    shaped: Any = lambda kind, *shape: jax.ShapeDtypeStruct((*shape, batch), kind)
+    interior = shaped(float, *_interior_shape(problem, constants[0].full))
     return interior, Report(shaped(int), shaped(int), interior if with_sensitivity else None, shaped(int, 2))
 
 
-def _interior_shape(steady: Steady, unknowns):
-    return jax.eval_shape(scheme_of(steady.elements).interior, unknowns).shape[:-1]
+def _interior_shape(problem: Problem, unknowns):
+    return jax.eval_shape(problem.scheme.interior, unknowns).shape[:-1]
 
 
-def _solved_shapes(steady: Steady, interior, flux, rhs):
-    return jax.ShapeDtypeStruct((*rhs.shape[:-1], batch_size((steady, interior, flux, rhs))), float)
+def _solve_shapes(problem: Problem, interior, flux, rhs):
+    return jax.ShapeDtypeStruct((*rhs.shape[:-1], batch_size((problem, interior, flux, rhs))), float)
 
 
-_FIND = {
-    (with_sensitivity, near): over_batch(
-        partial(_newton, with_sensitivity=with_sensitivity, near=near),
-        partial(_newton_shapes, with_sensitivity=with_sensitivity),
-    )
-    for with_sensitivity in (False, True)
-    for near in (False, True)
-}
-_solve, _solve_transposed = (
-    over_batch(partial(_solved, transposed=transposed), _solved_shapes) for transposed in (False, True)
-)
-
-
-def _step_shapes(steady: Steady, unknowns):
-    numbers = jax.ShapeDtypeStruct((*_interior_shape(steady, unknowns), batch_size((steady, unknowns))), float)
+def _step_shapes(problem: Problem, unknowns):
+    numbers = jax.ShapeDtypeStruct((*_interior_shape(problem, unknowns), batch_size((problem, unknowns))), float)
     return numbers, numbers
 
 
-_step_once = over_batch(_stepped_once, _step_shapes)
+_BATCHED_NEWTON = {
+    (with_sensitivity, converging): over_batch(
+        partial(_newton, with_sensitivity=with_sensitivity, converging=converging),
+        partial(_newton_shapes, with_sensitivity=with_sensitivity),
+    )
+    for with_sensitivity in (False, True)
+    for converging in (False, True)
+}
+_solve, _solve_transposed = (
+    over_batch(partial(_linearised_solve, transposed=transposed), _solve_shapes) for transposed in (False, True)
+)
+_batched_step = over_batch(_one_step, _step_shapes)

@@ -1,16 +1,12 @@
 """Arguments that cannot be right, refused where their values can be seen."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from pnp.tracing import is_traced
+
 _NEUTRAL_WITHIN = 1e-6  # of the charge of all ions: concentrations copied from a table pass
-
-
-def known(*arguments) -> bool:
-    """Whether all values can be looked at: inside jit, vmap or grad they cannot."""
-    return not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(arguments))
 
 
 def per_ion(valence, **quantities) -> tuple[Array, ...]:
@@ -27,7 +23,7 @@ def per_ion(valence, **quantities) -> tuple[Array, ...]:
 
 def refuse_unless(condition, message: str, *arguments):
     """ValueError with `message` unless condition(*arguments) holds throughout; no opinion on values unknown."""
-    if known(*arguments) and not np.all(condition(*map(np.asarray, arguments))):
+    if not is_traced(*arguments) and not np.all(condition(*map(np.asarray, arguments))):
         raise ValueError(message)
 
 

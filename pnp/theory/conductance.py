@@ -5,13 +5,13 @@ Hodgkin & Huxley (1952, J. Physiol. 116:449) split the current of each ion into 
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 from pnp import units
 from pnp.theory.driving import driving_force
+from pnp.tracing import is_traced
 
 
 class OhmicLine(NamedTuple):
@@ -111,7 +111,7 @@ def _check_curve(voltage, current, points, exactly=False):
         raise ValueError(f"voltage needs one axis of {points} points{'' if exactly else ' or more'}, not shape {shape}")
     if found[-1:] != shape:
         raise ValueError(f"the last axis of current, of shape {found}, must match the {shape[0]} voltages")
-    if isinstance(voltage, jax.core.Tracer):
+    if is_traced(voltage):
         return
     step = np.diff(np.asarray(voltage))
     if not (np.all(step > 0) or np.all(step < 0)):

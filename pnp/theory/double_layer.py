@@ -10,10 +10,11 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 from pnp import units
-from pnp.theory.checks import known, neutral, refuse_unless_binary
+from pnp.theory.checks import neutral, refuse_unless_binary
 from pnp.theory.electrolyte import boltzmann_concentration, debye_length
 from pnp.theory.removable_singularities import exponential_remainder, relative_log1p
 from pnp.theory.roots import monotone_root
+from pnp.tracing import is_traced
 
 HIGHEST_POTENTIAL = 100.0
 """kT/e (2.6 V at 25 °C) within which potentials are looked for; exp(±zφ) of a trivalent ion still fits a float."""
@@ -41,7 +42,7 @@ def gouy_chapman_potential(
     """
     refuse_unless_binary(valence)
     neutral(valence, concentration=concentration)
-    if not known(valence):
+    if is_traced(valence):
         raise ValueError("the valences choose the formula: give them as numbers, not as traced arrays")
     cation, anion = max(np.asarray(valence).tolist()), -min(np.asarray(valence).tolist())
     ratio, unit = cation / anion, min(cation, anion)

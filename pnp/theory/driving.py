@@ -6,12 +6,12 @@ unless it is given. See Hille, Ion Channels of Excitable Membranes, 3rd ed., 200
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 from pnp import units
+from pnp.tracing import is_traced
 
 KILOJOULES_PER_MILLIVOLT = 1e-6 * units.FARADAY
 """kJ/mol in 1 mV times 1 e: the energy of a mole of monovalent cations raised by 1 mV."""
@@ -122,7 +122,7 @@ def flow_direction(voltage: ArrayLike, equilibrium_potential: ArrayLike, valence
 
 
 def _refuse_neutral(valence, what):
-    if isinstance(valence, jax.core.Tracer):
+    if is_traced(valence):
         return
     neutral = np.flatnonzero(np.asarray(valence) == 0)
     if neutral.size:

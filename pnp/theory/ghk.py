@@ -15,6 +15,7 @@ from pnp import units
 from pnp.theory.conductance import ion_conductance
 from pnp.theory.driving import KILOJOULES_PER_MILLIVOLT, electrochemical_potential_difference
 from pnp.theory.roots import monotone_root
+from pnp.tracing import is_traced
 
 _SERIES_BELOW = 1e-2  # |x| where the series reaches the last bit of float64
 
@@ -153,7 +154,7 @@ def _reversal_by_root(permeability, inside, outside, z, temperature):
 
 def _at_most_divalent(valence):
     """Whether the closed form applies: not where `valence` is traced, and so unknown."""
-    if isinstance(valence, jax.core.Tracer):
+    if is_traced(valence):
         return False
     magnitude = np.abs(np.asarray(valence))
     if not magnitude.any():

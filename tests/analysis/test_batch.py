@@ -26,22 +26,26 @@ def stacked(channels):
 def test_channels_and_voltages():
     channels = [make_charged(density=density) for density in DENSITIES]
     done = []
-    found = pnp.solve_batch(stacked(channels), VOLTAGES, nodes=NODES, lanes=2, progress=done.append)
+    found = pnp.solve_batch(stacked(channels), VOLTAGES, discretization=pnp.Axial(NODES), lanes=2, progress=done.append)
     assert sum(done) == 5
     assert found.converged.all()
     assert found.ion_names == ("K", "Cl")
     for i, channel in enumerate(channels):
-        alone = pnp.solve(channel, VOLTAGES[i], nodes=NODES)
+        alone = pnp.solve(channel, VOLTAGES[i], discretization=pnp.Axial(NODES))
         np.testing.assert_allclose(found.current[i], alone.current, rtol=1e-10)
         np.testing.assert_allclose(found.ion_current[i], alone.ion_current, rtol=1e-10)
         np.testing.assert_allclose(found.extrapolated_current[i], alone.extrapolated_current, rtol=1e-10)
 
 
 def test_one_channel_at_many_voltages_and_many_channels_at_one(charged):
-    curve = pnp.iv_curve(charged, VOLTAGES, nodes=NODES)
-    np.testing.assert_allclose(pnp.solve_batch(charged, VOLTAGES, nodes=NODES).current, curve.current, rtol=1e-10)
+    curve = pnp.iv_curve(charged, VOLTAGES, discretization=pnp.Axial(NODES))
+    np.testing.assert_allclose(
+        pnp.solve_batch(charged, VOLTAGES, discretization=pnp.Axial(NODES)).current, curve.current, rtol=1e-10
+    )
     three = stacked([charged] * 3)
-    np.testing.assert_allclose(pnp.solve_batch(three, 40.0, nodes=NODES).current, curve.current[2], rtol=1e-10)
+    np.testing.assert_allclose(
+        pnp.solve_batch(three, 40.0, discretization=pnp.Axial(NODES)).current, curve.current[2], rtol=1e-10
+    )
 
 
 def test_what_takes_many_steps_is_solved_later(charged, monkeypatch):
@@ -50,10 +54,14 @@ def test_what_takes_many_steps_is_solved_later(charged, monkeypatch):
         pnp.Settings, "few_iterations", lambda s: eqx.tree_at(limits, s, (jnp.asarray(4.0), jnp.asarray(jnp.inf)))
     )
     voltages, done = np.array([0.0, 1000.0]), []
-    found = pnp.solve_batch(stacked([make_charged(0.0), charged]), voltages, nodes=NODES, progress=done.append)
+    found = pnp.solve_batch(
+        stacked([make_charged(0.0), charged]), voltages, discretization=pnp.Axial(NODES), progress=done.append
+    )
     assert done == [1, 1]
     assert found.converged.all()
-    np.testing.assert_allclose(found.current[1], pnp.solve(charged, 1000.0, nodes=NODES).current, rtol=1e-10)
+    np.testing.assert_allclose(
+        found.current[1], pnp.solve(charged, 1000.0, discretization=pnp.Axial(NODES)).current, rtol=1e-10
+    )
 
 
 def test_bad_arguments(charged):
@@ -72,9 +80,10 @@ assert len(jax.devices()) == 3
 voltages = np.linspace(-100.0, 100.0, 7)
 channel = make_charged()
 many = jax.tree.map(lambda n: jax.numpy.stack([n] * 7), channel)
-one, three = (pnp.solve_batch(many, voltages, nodes=64, devices=jax.devices()[:n]) for n in (1, 3))
+one, three = (pnp.solve_batch(many, voltages, discretization=pnp.Axial(64), devices=jax.devices()[:n]) for n in (1, 3))
 np.testing.assert_allclose(three.current, one.current, rtol=1e-12)
-np.testing.assert_allclose(pnp.solve_batch(channel, voltages, nodes=64).current, one.current, rtol=1e-10)
+few = pnp.solve_batch(channel, voltages, discretization=pnp.Axial(64))
+np.testing.assert_allclose(few.current, one.current, rtol=1e-10)
 """
 
 

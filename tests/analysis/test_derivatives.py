@@ -11,6 +11,7 @@ from pnp.finite_volume.axial import mesh as meshes
 from tests.conftest import hold_mesh, make_charged
 
 NODES = 60
+MESH = pnp.Axial(NODES)
 CHANNEL = make_charged(barrier=2.0)
 PARAMETERS = {
     "bulk diffusivity": lambda c: c.ions["K"].diffusivity,
@@ -24,7 +25,7 @@ PARAMETERS = {
 
 def current(scale, where, voltage=80.0):
     channel = eqx.tree_at(where, CHANNEL, replace_fn=lambda leaf: leaf * scale)
-    return pnp.solve(channel, voltage, nodes=NODES).current
+    return pnp.solve(channel, voltage, discretization=pnp.Axial(NODES)).current
 
 
 @pytest.mark.slow
@@ -47,7 +48,7 @@ def test_derivatives_with_ions_between_two_barriers(height, monkeypatch):
 
     def log_current(scale):
         changed = eqx.tree_at(well, channel, well(channel) * scale)
-        return jnp.log(pnp.solve(changed, 60.0, nodes=NODES).ion_current[0])
+        return jnp.log(pnp.solve(changed, 60.0, discretization=pnp.Axial(NODES)).ion_current[0])
 
     forward, reverse, f = (
         jax.jit(jax.jacfwd(log_current))(1.0),
@@ -68,7 +69,7 @@ def test_forward_reverse_and_difference_agree(monkeypatch):
         channel = CHANNEL
         for where, scale in zip(PARAMETERS.values(), scales, strict=True):
             channel = eqx.tree_at(where, channel, replace_fn=lambda leaf, s=scale: leaf * s)
-        return pnp.solve(channel, 80.0, nodes=NODES).current
+        return pnp.solve(channel, 80.0, discretization=pnp.Axial(NODES)).current
 
     one, h = jnp.ones(len(PARAMETERS)), 1e-4
     forward, reverse, f = jax.jit(jax.jacfwd(f))(one), jax.jit(jax.jacrev(f))(one), jax.jit(f)
@@ -81,29 +82,31 @@ def test_forward_reverse_and_difference_agree(monkeypatch):
 
 @pytest.mark.slow
 def test_second_order_in_the_voltage():
-    slope = jax.jit(jax.grad(lambda v: pnp.solve(CHANNEL, v, nodes=NODES).current))
-    second = jax.hessian(lambda v: pnp.solve(CHANNEL, v, nodes=NODES).current)(40.0)
+    slope = jax.jit(jax.grad(lambda v: pnp.solve(CHANNEL, v, discretization=pnp.Axial(NODES)).current))
+    second = jax.hessian(lambda v: pnp.solve(CHANNEL, v, discretization=pnp.Axial(NODES)).current)(40.0)
     h = 1e-2
     assert float(second) == pytest.approx(float(slope(40 + h) - slope(40 - h)) / (2 * h), rel=1e-6)
 
 
 @pytest.mark.slow
 def test_gradient_with_respect_to_the_whole_channel():
-    gradient = eqx.filter_grad(lambda c: pnp.solve(c, 80.0, nodes=NODES).current)(CHANNEL)
+    gradient = eqx.filter_grad(lambda c: pnp.solve(c, 80.0, discretization=pnp.Axial(NODES)).current)(CHANNEL)
     leaves = jax.tree.leaves(eqx.filter(gradient, eqx.is_inexact_array))
     assert leaves
     assert all(np.all(np.isfinite(leaf)) for leaf in leaves)
     # More diffusive K⁺ carries more current; the current is linear in both diffusivities together.
     k, cl = (gradient.ions[name].diffusivity for name in ("K", "Cl"))
     total = 1.957 * k + 2.032 * cl
-    assert float(total) == pytest.approx(float(pnp.solve(CHANNEL, 80.0, nodes=NODES).current), rel=1e-9)
+    assert float(total) == pytest.approx(
+        float(pnp.solve(CHANNEL, 80.0, discretization=pnp.Axial(NODES)).current), rel=1e-9
+    )
 
 
 @pytest.mark.slow
 def test_curve_and_vmap_differentiate():
     voltages = jnp.array([-50.0, 50.0])
     jacobian = jax.jacrev(lambda s: pnp.iv_curve(eqx.tree_at(lambda c: c.pore.charge[0].density.y, CHANNEL,
-                          replace_fn=lambda y: y * s), voltages, nodes=NODES).current)(1.0)  # fmt: skip
+                          replace_fn=lambda y: y * s), voltages, discretization=MESH).current)(1.0)  # fmt: skip
     mapped = jax.vmap(lambda v: jax.grad(current)(1.0, PARAMETERS["fixed charge"], v))(voltages)
     np.testing.assert_allclose(jacobian, mapped, rtol=1e-9)
 
@@ -113,7 +116,7 @@ def test_derivative_of_the_reversal_potential():
     def reversal(outside):
         baths = {"K": outside, "Cl": outside}
         channel = eqx.tree_at(lambda c: c.outside, CHANNEL, baths)
-        return pnp.reversal_potential(channel, guess=-20.0, nodes=NODES)
+        return pnp.reversal_potential(channel, guess=-20.0, discretization=pnp.Axial(NODES))
 
     h = 1e-2
     difference = float(reversal(100.0 + h) - reversal(100.0 - h)) / (2 * h)

@@ -46,12 +46,12 @@ def layers():
 
 @pytest.fixture(scope="module")
 def swept(layers):
-    return pnp.hysteresis(layers, VOLTAGES, nodes=NODES)
+    return pnp.hysteresis(layers, VOLTAGES, discretization=pnp.Axial(NODES))
 
 
 @pytest.fixture(scope="module")
 def branch(layers):
-    return pnp.trace(layers, 0.0, 500.0, nodes=NODES)
+    return pnp.trace(layers, 0.0, 500.0, discretization=pnp.Axial(NODES))
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +59,9 @@ def simple():
     """A pore with one steady state, of the same structure, so that the same programs serve it: a branch and its I–V."""
     channel = four_layers(0.02, charge=np.array([0.0, -1.0, -1.0, 0.0]), inside=300.0)
     seen = []
-    branch = pnp.trace(channel, -150.0, 200.0, nodes=NODES, progress=seen.append)
+    branch = pnp.trace(channel, -150.0, 200.0, discretization=pnp.Axial(NODES), progress=seen.append)
     assert seen == branch.voltage[1:].tolist()
-    return channel, branch, pnp.iv_curve(channel, branch.voltage, nodes=NODES)
+    return channel, branch, pnp.iv_curve(channel, branch.voltage, discretization=pnp.Axial(NODES))
 
 
 # --- sweeps -------------------------------------------------------------------------------------
@@ -98,13 +98,13 @@ def test_difference_is_relative_to_the_greater_current(swept):
 
 def test_a_step_that_fails_is_walked_from_the_voltage_before(layers, swept):
     """From the uncharged pore the walk to 200 mV ends on the lower branch; the sweep down stays on the upper one."""
-    walked = pnp.Settings(direct=0.0)
+    walked = pnp.Settings(skip_continuation=0.0)
     voltages = np.array([500.0, 350.0, 300.0, 200.0, 0.0])
-    again = pnp.hysteresis(layers, voltages, nodes=NODES, settings=walked)
+    again = pnp.hysteresis(layers, voltages, discretization=pnp.Axial(NODES), settings=walked)
     known = [int(np.flatnonzero(v == VOLTAGES)[0]) for v in voltages]
     np.testing.assert_allclose(again.down.current, swept.down.current[known], rtol=1e-8, atol=1e-12)
     np.testing.assert_allclose(again.up.current, swept.up.current[known], rtol=1e-8, atol=1e-12)
-    afresh = pnp.hysteresis(layers, voltages[3:4], nodes=NODES, settings=walked)
+    afresh = pnp.hysteresis(layers, voltages[3:4], discretization=pnp.Axial(NODES), settings=walked)
     np.testing.assert_allclose(afresh.down.current, again.up.current[3], rtol=1e-8)
     assert afresh.down.iterations[0] > 1.3 * again.down.iterations[3]
 
@@ -122,7 +122,7 @@ def test_where_a_branch_ends_the_point_is_solved_afresh(layers, swept, monkeypat
         return point, after, followed
 
     monkeypatch.setattr(pnp.analysis.hysteresis, "_step", ending)
-    again = pnp.hysteresis(layers, VOLTAGES, nodes=NODES)
+    again = pnp.hysteresis(layers, VOLTAGES, discretization=pnp.Axial(NODES))
     assert calls.count(200.0) == 2
     assert len(calls) == 22
     np.testing.assert_allclose(again.up.current, swept.up.current, rtol=1e-8, atol=1e-12)
@@ -132,7 +132,7 @@ def test_where_a_branch_ends_the_point_is_solved_afresh(layers, swept, monkeypat
 def test_sweeps_of_a_pore_with_one_state_agree_with_its_curve(simple):
     channel, _, curve = simple
     done = []
-    swept = pnp.hysteresis(channel, curve.voltage, nodes=NODES, progress=done.append)
+    swept = pnp.hysteresis(channel, curve.voltage, discretization=pnp.Axial(NODES), progress=done.append)
     assert done == [1] * curve.voltage.size
     assert not swept.multistable.any()
     np.testing.assert_array_equal(swept.up.status, curve.status)
@@ -144,7 +144,9 @@ def test_sweeps_of_a_pore_with_one_state_agree_with_its_curve(simple):
 def test_errors_of_the_mesh_are_not_several_solutions(swept):
     """The same currents, if each said it might be wrong by as much as they differ."""
     doubtful = lambda c: c.__class__(**{**vars(c), "discretization_error": np.full(VOLTAGES.size, 0.3)})
-    compared = pnp.analysis.hysteresis._compared(swept.channel, NODES, doubtful(swept.up), doubtful(swept.down), 1e-3)
+    compared = pnp.analysis.hysteresis._compared(
+        swept.channel, pnp.Axial(NODES), doubtful(swept.up), doubtful(swept.down), 1e-3
+    )
     assert not compared.multistable.any()
 
 
@@ -169,7 +171,7 @@ def test_points_of_a_branch_carry_their_errors(branch):
 
 def test_folds_converge_with_the_mesh_as_the_voltage_error_says(layers, branch):
     """Second order: the error falls to a quarter, and the estimate is the distance to the extrapolated fold."""
-    finer = pnp.trace(layers, 0.0, 500.0, nodes=2 * NODES)
+    finer = pnp.trace(layers, 0.0, 500.0, discretization=pnp.Axial(2 * NODES))
     fold = lambda b: b.folds[0, 0]
     moved = fold(finer) - fold(branch)
     at_fold = int(np.flatnonzero(finer.voltage == fold(finer))[0])
@@ -180,7 +182,7 @@ def test_folds_converge_with_the_mesh_as_the_voltage_error_says(layers, branch):
 
 
 def test_branch_is_the_same_backwards(layers, branch):
-    back = pnp.trace(layers, 500.0, 0.0, nodes=NODES)
+    back = pnp.trace(layers, 500.0, 0.0, discretization=pnp.Axial(NODES))
     np.testing.assert_allclose(back.folds[::-1, 0], branch.folds[:, 0], rtol=1e-7)
     np.testing.assert_allclose(back.folds[::-1, 1], branch.folds[:, 1], rtol=1e-3)  # where V is stationary
     np.testing.assert_allclose(back.currents_at(250.0)[::-1], branch.currents_at(250.0), rtol=1e-9)
@@ -197,7 +199,9 @@ def test_branch_of_a_pore_with_one_state_is_its_curve(simple):
 
 def test_the_upper_branch_is_that_of_electroneutral_layers(branch):
     """An independent calculation; the departure from it is that of thin double layers, inversely as the thickness."""
-    thin = pnp.iv_curve(four_layers(0.5), [neutral_voltage(current) for current in (5.0, 8.0)], nodes=NODES)
+    thin = pnp.iv_curve(
+        four_layers(0.5), [neutral_voltage(current) for current in (5.0, 8.0)], discretization=pnp.Axial(NODES)
+    )
     for current, half in zip((5.0, 8.0), thin.current, strict=True):
         departure = branch.currents_at(neutral_voltage(current)).max() / current - 1
         assert abs(departure) < 0.05
@@ -237,8 +241,8 @@ def neutral_voltage(current):
 def test_a_branch_that_cannot_be_followed_is_said_so(layers):
     few_iterations = Pace(shortest=0.2)
     with pytest.raises(pnp.ConvergenceError, match="no step from there is short enough"):
-        pnp.trace(layers, 0.0, 500.0, nodes=NODES, pace=few_iterations)
-    part = pnp.trace(layers, 0.0, 500.0, nodes=NODES, pace=few_iterations, throw=False)
+        pnp.trace(layers, 0.0, 500.0, discretization=pnp.Axial(NODES), pace=few_iterations)
+    part = pnp.trace(layers, 0.0, 500.0, discretization=pnp.Axial(NODES), pace=few_iterations, throw=False)
     assert not part.complete
     assert 0 < part.voltage[-1] < 500
     assert f"{part.voltage[-1]:g} mV" in part.message
@@ -258,14 +262,14 @@ def commanded(swept, monkeypatch):
     """`pnp iv --hysteresis` with the sweep above as its result, and what it asked for."""
     asked = []
 
-    def sweep(channel, voltages, *, nodes, progress):
-        asked.append((channel.name, list(voltages), nodes))
+    def sweep(channel, voltages, *, discretization, progress):
+        asked.append((channel.name, list(voltages), discretization.nodes))
         return swept
 
     monkeypatch.setattr(pnp.analysis.hysteresis, "hysteresis", sweep)
 
     def run(*arguments):
-        command = ["iv", "uncharged-cylinder", "--voltages", "0:500:11", "--nodes", "64", "--hysteresis"]
+        command = ["iv", "uncharged-cylinder", "--voltages", "0:450:10", "--nodes", "64", "--hysteresis"]
         return CliRunner().invoke(pnp.cli.app.app, [*command, *map(str, arguments)])
 
     return run, asked
@@ -275,7 +279,7 @@ def test_table_shows_both_ways_and_warns(commanded, swept):
     run, asked = commanded
     ran = run()
     assert ran.exit_code == 0
-    assert asked == [("uncharged-cylinder", np.linspace(0, 500, 11).tolist(), 64)]
+    assert asked == [("uncharged-cylinder", np.linspace(0, 450, 10).tolist(), 64)]
     head, *rows = (line.split() for line in ran.stdout.splitlines())
     assert head[:8] == ["V", "(mV)", "I", "up", "(pA)", "I", "down", "(pA)"]
     assert len(rows) == VOLTAGES.size

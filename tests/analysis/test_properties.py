@@ -23,7 +23,7 @@ NODES = 200
 
 def at(channel, *voltage):
     """Always three voltages, for one compiled program."""
-    curve = pnp.iv_curve(channel, np.resize(np.array(voltage, float), 3), nodes=NODES)
+    curve = pnp.iv_curve(channel, np.resize(np.array(voltage, float), 3), discretization=pnp.Axial(NODES))
     assert np.all(curve.converged), curve.messages()
     return curve
 
@@ -62,5 +62,5 @@ def test_currents_rise_with_voltage(numbers, voltage):
 @often
 @given(channels, voltages)
 def test_concentrations_are_positive(numbers, voltage):
-    solution = pnp.solve(make_charged(**numbers), voltage, nodes=NODES)
+    solution = pnp.solve(make_charged(**numbers), voltage, discretization=pnp.Axial(NODES))
     assert np.all(np.asarray(solution.concentration) > 0)

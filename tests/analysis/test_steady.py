@@ -9,7 +9,7 @@ import pytest
 import pnp
 from pnp import theory, units
 from pnp.analysis.discretized import discretize
-from pnp.analysis.solution import assess, solve_on_meshes
+from pnp.analysis.mesh_hierarchy import assess, solve_on_meshes
 from pnp.settings import Settings, Status
 from tests.conftest import make_charged
 
@@ -33,14 +33,16 @@ def swap(length):
 @pytest.mark.parametrize("length", [0.02, 4.0, 200.0])
 def test_ghk_is_exact_at_equal_total_concentrations(length):
     channel, voltage = swap(length), np.array([-200.0, -61.0, 0.0, 1e-3, 35.0, 200.0])
-    curve = pnp.iv_curve(channel, voltage, nodes=100)
+    curve = pnp.iv_curve(channel, voltage, discretization=pnp.Axial(100))
     permeability = np.array([channel.ions[k].diffusivity for k in channel.ion_names]) * 0.7 / length
     inside, outside = np.asarray(channel.bath_concentration)
     expected = theory.ghk_current(voltage[:, None], inside, outside, permeability, channel.valence)
     np.testing.assert_allclose(curve.ion_current, expected, rtol=1e-9, atol=1e-9 * np.abs(expected).max())
     np.testing.assert_allclose(curve.permeability, permeability, rtol=1e-12)
     reversal = theory.ghk_voltage(permeability, inside, outside, channel.valence)
-    assert float(pnp.reversal_potential(channel, nodes=100)) == pytest.approx(float(reversal), abs=1e-8)
+    assert float(pnp.reversal_potential(channel, discretization=pnp.Axial(100))) == pytest.approx(
+        float(reversal), abs=1e-8
+    )
 
 
 def test_thin_pores_approach_ghk():
@@ -49,7 +51,7 @@ def test_thin_pores_approach_ghk():
     def departure(length):
         salt = {"inside": {"K": 300.0, "Cl": 300.0}, "outside": {"K": 30.0, "Cl": 30.0}}
         channel = pnp.Channel.from_profiles(np.array([0.0, length]), area=1.0, ions=["K", "Cl"], **salt)
-        curve = pnp.iv_curve(channel, [50.0], nodes=100)
+        curve = pnp.iv_curve(channel, [50.0], discretization=pnp.Axial(100))
         permeability = np.array([1.957, 2.032]) / length
         ghk = theory.ghk_current(50.0, np.full(2, 300.0), np.full(2, 30.0), permeability, channel.valence)
         return abs(float(curve.current[0]) / float(ghk.sum()) - 1)
@@ -63,13 +65,13 @@ def test_thin_pores_approach_ghk():
 def test_a_selective_pore_reverses_at_the_nernst_potential(inside, outside):
     """Cl⁻ kept out by 60 kT: only K⁺ crosses, and its current stops at E_K."""
     channel = make_charged(0.0, inside, outside, barrier=60.0)
-    reversal = float(pnp.reversal_potential(channel, guess=-20.0, nodes=200))
+    reversal = float(pnp.reversal_potential(channel, guess=-20.0, discretization=pnp.Axial(200)))
     assert reversal == pytest.approx(float(theory.nernst(inside, outside, 1)), abs=1e-6)
 
 
 def test_conductance_of_a_cylinder_with_hall_access():
     channel = pnp.load("uncharged-cylinder")
-    curve = pnp.iv_curve(channel, V, nodes=200)
+    curve = pnp.iv_curve(channel, V, discretization=pnp.Axial(200))
     diffusivity = (1.957 + 2.032) * 1e-9
     sigma = units.FARADAY**2 * 100.0 * diffusivity / (units.GAS_CONSTANT * 298.15)  # S/m = nS/nm
     extent = float(channel.domain[1]) - 5.0
@@ -90,7 +92,7 @@ def test_donnan_potential_in_a_long_charged_pore():
         inside={"K": 100.0, "Cl": 100.0},
         outside={"K": 100.0, "Cl": 100.0},
     )
-    solution = pnp.solve(channel, 0.0, nodes=200)
+    solution = pnp.solve(channel, 0.0, discretization=pnp.Axial(200))
     middle = np.argmin(np.abs(np.asarray(solution.x) - 40.0))
     assert float(solution.potential[middle]) == pytest.approx(-59.41250505, abs=1e-6)
     k, cl = np.asarray(solution.concentration[middle])
@@ -108,7 +110,7 @@ def test_field_across_a_step_of_permittivity():
         inside={"K": 1e-6, "Cl": 1e-6},
         outside={"K": 1e-6, "Cl": 1e-6},
     )
-    solution = pnp.solve(channel, 100.0, nodes=100)
+    solution = pnp.solve(channel, 100.0, discretization=pnp.Axial(100))
     at_step = np.interp(1.0, solution.x, solution.potential)
     assert at_step == pytest.approx(100.0 * (1 - (1 / 80) / (1 / 80 + 2 / 4)), rel=1e-5)
 
@@ -124,7 +126,7 @@ def test_flux_over_a_potential_of_mean_force():
         inside={"sugar": 50.0, "K": 1.0, "Cl": 1.0},
         outside={"sugar": 5.0, "K": 1.0, "Cl": 1.0},
     )
-    solution = pnp.solve(channel, 0.0, nodes=400)
+    solution = pnp.solve(channel, 0.0, discretization=pnp.Axial(400))
     integral = 2 * np.expm1(height) / height
     expected = 0.5 * 2.0 * 45.0 / integral / units.MILLIMOLAR_PER_CHARGE_DENSITY
     assert float(solution.flux[0]) == pytest.approx(expected, rel=1e-4)
@@ -146,7 +148,7 @@ def test_five_species_of_mixed_valence_between_cell_and_plasma():
         inside={"K": 140.0, "Na": 12.0, "Cl": 4.0, "Ca": 1e-4, "protein": 74.0001},
         outside={"K": 5.0, "Na": 145.0, "Cl": 154.0, "Ca": 2.0, "protein": 0.0},
     )
-    curve = pnp.iv_curve(channel, V, nodes=200)
+    curve = pnp.iv_curve(channel, V, discretization=pnp.Axial(200))
     assert np.all(curve.converged)
     assert np.max(curve.conservation_error) < 1e-10
     assert np.all(np.diff(curve.current) > 0)
@@ -162,7 +164,7 @@ def test_bipolar_pore_rectifies():
         inside={"K": 100.0, "Cl": 100.0},
         outside={"K": 100.0, "Cl": 100.0},
     )
-    curve = pnp.iv_curve(channel, [-1000.0, 1000.0], nodes=400)
+    curve = pnp.iv_curve(channel, [-1000.0, 1000.0], discretization=pnp.Axial(400))
     assert np.all(curve.converged)
     assert np.max(curve.conservation_error) < 1e-10
     assert curve.current[1] / -curve.current[0] > 50
@@ -174,7 +176,7 @@ FEW = Settings(attempt_iterations=2, smallest_continuation_step=0.2)
 
 
 def test_an_unconverged_point_is_no_number(charged):
-    curve = pnp.iv_curve(charged, V, nodes=100, settings=FEW)
+    curve = pnp.iv_curve(charged, V, discretization=pnp.Axial(100), settings=FEW)
     assert np.all(np.asarray(curve.status) == Status.NOT_CONVERGED)
     for values in (curve.current, curve.ion_current, curve.conservation_error, curve.discretization_error):
         assert np.all(np.isnan(values))
@@ -184,11 +186,11 @@ def test_an_unconverged_point_is_no_number(charged):
 
 def test_solve_raises_or_returns_nan(charged):
     with pytest.raises(pnp.ConvergenceError, match=r"at 100 mV.*did not converge"):
-        pnp.solve(charged, 100.0, nodes=100, settings=FEW)
-    solution = pnp.solve(charged, 100.0, nodes=100, settings=FEW, throw=False)
+        pnp.solve(charged, 100.0, discretization=pnp.Axial(100), settings=FEW)
+    solution = pnp.solve(charged, 100.0, discretization=pnp.Axial(100), settings=FEW, throw=False)
     for values in (solution.current, solution.potential, solution.concentration, solution.flux):
         assert np.all(np.isnan(values))
-    slope = jax.grad(lambda v: pnp.solve(charged, v, nodes=100, settings=FEW).current)(100.0)
+    slope = jax.grad(lambda v: pnp.solve(charged, v, discretization=pnp.Axial(100), settings=FEW).current)(100.0)
     assert np.isnan(slope), "a derivative of nothing must not look like a number"
 
 
@@ -205,8 +207,8 @@ def test_without_a_coarse_solution_there_are_no_errors_and_no_extrapolation(char
 
 def test_continuation_finds_the_same_solution(charged):
     """Three steps are too few to go there directly, and enough to walk."""
-    direct = pnp.solve(charged, 100.0, nodes=100)
-    walked = pnp.solve(charged, 100.0, nodes=100, settings=Settings(attempt_iterations=3))
+    direct = pnp.solve(charged, 100.0, discretization=pnp.Axial(100))
+    walked = pnp.solve(charged, 100.0, discretization=pnp.Axial(100), settings=Settings(attempt_iterations=3))
     assert int(direct.status) == Status.CONVERGED
     assert int(walked.status) == Status.CONVERGED_BY_CONTINUATION
     assert int(walked.iterations) > int(direct.iterations)
@@ -214,7 +216,7 @@ def test_continuation_finds_the_same_solution(charged):
 
 
 def test_a_coarse_mesh_is_called_coarse():
-    curve = pnp.iv_curve(make_charged(-10.0), V, nodes=20)
+    curve = pnp.iv_curve(make_charged(-10.0), V, discretization=pnp.Axial(20))
     assert np.all(np.asarray(curve.status)[[0, 2]] == Status.MESH_TOO_COARSE)
     assert "nodes" in curve.messages()[0]
 
@@ -225,8 +227,8 @@ def test_a_coarse_mesh_is_called_coarse():
         (lambda c: pnp.solve(c, [1.0, 2.0]), ValueError, "iv_curve"),
         (lambda c: pnp.iv_curve(c, 1.0), ValueError, "voltages"),
         (lambda c: pnp.iv_curve(c, []), ValueError, "voltages"),
-        (lambda c: pnp.solve(c, 1.0, nodes=3), ValueError, "nodes"),
-        (lambda c: pnp.solve(c, 1.0, nodes=40.5), ValueError, "nodes"),
+        (lambda c: pnp.solve(c, 1.0, discretization=pnp.Axial(3)), ValueError, "nodes"),
+        (lambda c: pnp.solve(c, 1.0, discretization=pnp.Axial(40.5)), ValueError, "nodes"),
         (lambda c: pnp.solve("kcsa-like", 1.0), TypeError, "pnp.load"),
     ],
 )
@@ -245,18 +247,22 @@ def test_says_so_when_64_bit_floats_were_switched_off(charged):
 
 
 def test_curve_agrees_with_solve_point_by_point(charged):
-    curve = pnp.iv_curve(charged, V, nodes=100)
+    curve = pnp.iv_curve(charged, V, discretization=pnp.Axial(100))
     for at, current, slope in zip(V, curve.current, curve.slope, strict=True):
-        assert float(pnp.solve(charged, at, nodes=100).current) == pytest.approx(float(current), rel=1e-10)
-        assert float(pnp.conductance(charged, at, nodes=100)) == pytest.approx(float(slope), rel=1e-9)
+        assert float(pnp.solve(charged, at, discretization=pnp.Axial(100)).current) == pytest.approx(
+            float(current), rel=1e-10
+        )
+        assert float(pnp.conductance(charged, at, discretization=pnp.Axial(100))) == pytest.approx(
+            float(slope), rel=1e-9
+        )
 
 
 def test_reversal_of_curve_and_function_agree(charged):
-    curve = pnp.iv_curve(charged, V, nodes=100)
+    curve = pnp.iv_curve(charged, V, discretization=pnp.Axial(100))
     at = curve.reversal_potential()
-    assert at == pytest.approx(float(pnp.reversal_potential(charged, nodes=100)), abs=1e-8)
-    assert abs(float(pnp.solve(charged, at, nodes=100).current)) < 1e-9
-    assert np.isnan(pnp.iv_curve(charged, [50.0, 75.0, 100.0], nodes=100).reversal_potential())
+    assert at == pytest.approx(float(pnp.reversal_potential(charged, discretization=pnp.Axial(100))), abs=1e-8)
+    assert abs(float(pnp.solve(charged, at, discretization=pnp.Axial(100)).current)) < 1e-9
+    assert np.isnan(pnp.iv_curve(charged, [50.0, 75.0, 100.0], discretization=pnp.Axial(100)).reversal_potential())
 
 
 def test_callables_and_arrays_mean_the_same():
@@ -266,5 +272,5 @@ def test_callables_and_arrays_mean_the_same():
     given |= {"outside": {"K": 20.0, "Cl": 20.0}}
     callable_ = pnp.Channel.from_profiles(np.array([0.0, 6.0]), fixed_charge=profile, **given)
     array = pnp.Channel.from_profiles(x, fixed_charge=np.asarray(profile(x)), **given)
-    a, b = (pnp.solve(c, 50.0, nodes=100).current for c in (callable_, array))
+    a, b = (pnp.solve(c, 50.0, discretization=pnp.Axial(100)).current for c in (callable_, array))
     assert float(a) == pytest.approx(float(b), rel=1e-5)

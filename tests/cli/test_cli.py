@@ -345,9 +345,9 @@ def test_check_shows_the_problem_and_warns_of_single_file():
 
 def test_check_shows_how_ions_depart_from_points():
     assert "none (point ions)" in run("check", "uncharged-cylinder").out
-    steric = run("check", "uncharged-cylinder", "--set", 'excess={model = "steric", size = "7 Å"}').out
+    steric = run("check", "uncharged-cylinder", "--set", 'activity={model = "steric", size = "7 Å"}').out
     assert re.search(r"steric, ions of 0\.7 nm \(at most 4\.84 M\)", " ".join(steric.split()))
-    davies = run("check", "uncharged-cylinder", "--set", "excess.model=davies").out
+    davies = run("check", "uncharged-cylinder", "--set", "activity.model=davies").out
     assert "Davies, A = 0.5106 M^-½, B = 0.3, constant beyond I = 0.5 M" in " ".join(davies.split())
     born = run("check", "uncharged-cylinder", "--set", "pore.born=true", "--set", "pore.permittivity=40").out
     # ℓ_B/2a (1/40 − 1/78.4) with a vacuum Bjerrum length of 56.05 nm
@@ -500,7 +500,7 @@ def test_written_file_replaces_the_old_one_with_usual_permissions(tmp_path):
 
 
 def test_unknown_suffix_is_refused_before_anything_is_written(tmp_path):
-    curve = pnp.iv_curve(pnp.load("uncharged-cylinder"), np.array(VOLTAGES), nodes=64)
+    curve = pnp.iv_curve(pnp.load("uncharged-cylinder"), np.array(VOLTAGES), discretization=pnp.Axial(64))
     with pytest.raises(ValueError, match=r"written as \.nc, \.csv, \.json, not '\.xls'"):
         pnp.io.datasets.write_curve(curve, tmp_path / "iv.xls")
     assert not list(tmp_path.iterdir())

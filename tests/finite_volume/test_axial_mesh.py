@@ -53,7 +53,7 @@ def test_mesh_can_be_made_inside_jit(charged):
 
 def test_too_few_nodes_say_how_many_are_needed():
     with pytest.raises(ValueError, match="give at least"):
-        pnp.solve(pnp.load("kcsa-like"), 0.0, nodes=10)
+        pnp.solve(pnp.load("kcsa-like"), 0.0, discretization=pnp.Axial(10))
 
 
 def test_elements_integrate_the_pore():
@@ -78,7 +78,7 @@ def test_coarsened_elements_keep_totals():
         total = lambda e, n=name: (1 / getattr(e, n)).sum(-1)
         np.testing.assert_allclose(total(coarse), total(fine), rtol=1e-12)
     assert coarse.volume.shape[-1] == fine.volume.shape[-1] // 2
-    assert jnp.all(coarse.excess[0] == fine.excess[0, :, ::2])
+    assert jnp.all(coarse.position_energy[0] == fine.position_energy[0, :, ::2])
 
 
 def test_the_far_end_of_a_dilute_bath_is_resolved():

@@ -9,16 +9,16 @@ import pytest
 import pnp
 from pnp import units
 from pnp.analysis.discretized import discretize
-from pnp.analysis.solution import assess, solve_on_meshes, steady_state
+from pnp.analysis.mesh_hierarchy import assess, solve_on_meshes, steady_state
 from pnp.channel.activity import Davies, Steric
 from pnp.channel.charge import Ring, WallCharge
 from pnp.channel.membrane import Membrane, Reservoir
 from pnp.channel.pore import Pore
 from pnp.channel.profiles import ChannelError, Circle, Constant, Table
 from pnp.finite_volume.axial.mesh import make_mesh
-from pnp.finite_volume.axisymmetric import assembly as edges
-from pnp.finite_volume.axisymmetric import scheme as plane
+from pnp.finite_volume.axisymmetric import assembly
 from pnp.finite_volume.axisymmetric.mesh import make_axisymmetric_mesh, make_cells
+from pnp.finite_volume.axisymmetric.nernst_planck import solve_nernst_planck
 from pnp.settings import Settings, Status
 from tests.conftest import hold_mesh
 
@@ -43,7 +43,7 @@ def solved(discretized, voltage):
 
 
 def state(channel, voltage):
-    # Apart from the discretized, so that one program serves all pores of two ions.
+    # Apart from the discretisation, so that one program serves all pores of two ions.
     return solved(discretize(channel, 400, COARSE), jnp.asarray(voltage))
 
 
@@ -53,26 +53,26 @@ def current(channel, voltage):
 
 def problem_of(channel, voltage=2.0):
     discretized = discretize(channel, 400, COARSE)
-    return discretized, discretized.steady(discretized.coarse, jnp.asarray(voltage)).whole()
+    return discretized, discretized.problem(0, jnp.asarray(voltage))
 
 
-@pytest.mark.parametrize("more", [{}, {"excess": Steric(0.5)}, {"reservoirs": (Reservoir("none"),) * 2}])
+@pytest.mark.parametrize("more", [{}, {"activity_model": Steric(0.5)}, {"reservoirs": (Reservoir("none"),) * 2}])
 def test_jacobian_is_the_derivative_of_the_balance(more):
     channel = pore([1.0, 1.5, 3.0], -0.05, **more)
     discretized, problem = problem_of(channel)
-    unknowns = discretized.coarse.start.direct.at[1:].add(-problem.node_reference)
+    unknowns = discretized.guesses[0].full.at[1:].add(-problem.node_reference)
     unknowns = unknowns + 0.1 * jnp.asarray(np.random.default_rng(0).normal(size=unknowns.shape))
     lane = jax.tree.map(lambda leaf: leaf[..., None], (problem, unknowns))
     direction = jnp.asarray(np.random.default_rng(1).normal(size=unknowns.shape))
 
     @eqx.filter_jit
     def both_ways(lane, problem, unknowns):
-        system = edges.linearize(*lane, with_sensitivity=True)
-        exact, change = jax.jvp(lambda u: edges.balance(problem, u), (unknowns,), (direction,))
-        at_voltage = lambda v: edges.balance(eqx.tree_at(lambda p: p.voltage, problem, v), unknowns)
+        system = assembly.linearize(*lane, with_sensitivity=True)
+        exact, change = jax.jvp(lambda u: assembly.balance(problem, u), (unknowns,), (direction,))
+        at_voltage = lambda v: assembly.balance(eqx.tree_at(lambda p: p.voltage, problem, v), unknowns)
         _, dF_dV = jax.jvp(at_voltage, (problem.voltage,), (jnp.ones(()),))
         rhs = (change * system.scale[..., 0])[..., None]
-        return system, exact, dF_dV, edges.eliminated(problem.elements, system.bands, rhs)
+        return system, exact, dF_dV, assembly.solve_bands(problem.elements, system.bands, rhs)
 
     system, exact, dF_dV, found = both_ways(lane, problem, unknowns)
     np.testing.assert_allclose(system.balance[..., 0], exact * system.scale[..., 0], rtol=1e-9, atol=1e-12)
@@ -83,10 +83,10 @@ def test_jacobian_is_the_derivative_of_the_balance(more):
 def test_settled_ions_balance_where_edges_are_at_right_angles():
     discretized, problem = problem_of(CONE)
     flat = eqx.tree_at(lambda p: p.elements.skew, problem, jnp.zeros_like(problem.elements.skew))
-    unknowns = discretized.coarse.start.direct.at[1:].add(-problem.node_reference)
+    unknowns = discretized.guesses[0].full.at[1:].add(-problem.node_reference)
     lane = jax.tree.map(lambda leaf: leaf[..., None], (flat, unknowns))
-    settled = eqx.filter_jit(plane.solve_nernst_planck)(*lane)
-    balance = eqx.filter_jit(lambda problem, unknowns: edges.linearize(problem, unknowns).balance[1:])
+    settled = eqx.filter_jit(solve_nernst_planck)(*lane)
+    balance = eqx.filter_jit(lambda problem, unknowns: assembly.linearize(problem, unknowns).balance[1:])
     before, after = (balance(lane[0], u) for u in (lane[1], settled))
     assert float(jnp.abs(after).max()) < 1e-9 * float(jnp.abs(before).max())
 
@@ -98,10 +98,10 @@ def test_volumes_and_charges_are_those_of_the_pore(radii):
     ring = Ring(amount, 5.0, 0.8, depth=0.5)
     channel = eqx.tree_at(lambda c: c.pore.charge, channel, (*channel.pore.charge, ring, Ring(2.0, 5.0, 0.8)))
     grid, made = eqx.filter_jit(lambda c: ((grid := make_axisymmetric_mesh(c, 1.0)), make_cells(c, grid)))(channel)
-    near, far = grid.faces
+    near, far = grid.membrane_slices
     wall = np.asarray(channel.wall_radius(grid.z))[near : far + 1]
     h, a, b = np.diff(grid.z[near : far + 1]), wall[:-1], wall[1:]
-    inner = np.asarray(made.edges.volume)[..., near:far, : grid.wall].sum()
+    inner = np.asarray(made.edges.volume)[..., near:far, : grid.wall_index].sum()
     assert inner == pytest.approx(np.sum(np.pi * h * (a * a + a * b + b * b) / 3), rel=1e-12)
     belt = np.sum(np.pi * (a + b) * np.hypot(h, b - a))
     rim = np.asarray(grid.r[:, -1]) ** 2
@@ -136,7 +136,7 @@ def test_a_pore_turned_round_has_the_curve_turned_round():
 def test_concentrations_are_positive_and_absent_from_the_membrane():
     found, _ = state(CONE, 300.0)
     discretized = discretize(CONE, 400, COARSE)
-    dry = np.asarray(discretized.fine.elements.dry)
+    dry = np.asarray(discretized.elements[-1].no_ion_nodes)
     c = np.asarray(found.concentration)
     assert dry.any()
     assert (c[~dry] > 0).all()
@@ -165,25 +165,25 @@ def test_derivatives_forward_reverse_and_by_difference(monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("excess", [Steric(0.5), Davies()])
-def test_ions_beyond_points_change_the_current_as_in_one_dimension(excess):
+@pytest.mark.parametrize("activity_model", [Steric(0.5), Davies()])
+def test_ions_beyond_points_change_the_current_as_in_one_dimension(activity_model):
     # Without charge and access the problem has one dimension, but for what of the field leaves the pore by the wall.
     salt = {"inside": {"K": 2000.0, "Cl": 2000.0}, "outside": BATH, "reservoirs": (Reservoir("none"),) * 2}
-    ideal, other = pore([1.0, 1.0], **salt), pore([1.0, 1.0], excess=excess, **salt)
+    ideal, other = pore([1.0, 1.0], **salt), pore([1.0, 1.0], activity_model=activity_model, **salt)
     ratios = []
-    for where in ({"dimension": 1}, {"dimension": 2, "resolution": COARSE}):
-        runs = [pnp.solve(channel, 50.0, **where) for channel in (ideal, other)]
+    for discretization in (pnp.Axial(), pnp.Axisymmetric(COARSE)):
+        runs = [pnp.solve(channel, 50.0, discretization=discretization) for channel in (ideal, other)]
         ratios.append(float(runs[1].current / runs[0].current))
     assert abs(ratios[0] - 1) > 0.01
     assert ratios[1] == pytest.approx(ratios[0], abs=5e-4)
-    still = pore([1.0, 3.0], -0.05, excess=excess)
-    solution = pnp.solve(still, 0.0, dimension=2, resolution=COARSE)
+    still = pore([1.0, 3.0], -0.05, activity_model=activity_model)
+    solution = pnp.solve(still, 0.0, discretization=pnp.Axisymmetric(COARSE))
     assert float(jnp.abs(solution.ion_current).max()) < 1e-20  # pA
 
 
 @pytest.mark.slow
 def test_second_derivative_and_several_voltages_of_a_channel_that_is_known():
-    of = lambda v: pnp.solve(CONE, v, dimension=2, resolution=COARSE).current
+    of = lambda v: pnp.solve(CONE, v, discretization=pnp.Axisymmetric(COARSE)).current
     at, h = jnp.array([100.0 - 0.1, 100.0 + 0.1]), 0.2
     first = jax.jit(jax.vmap(jax.grad(of)))(at)
     assert float(jax.jit(jax.grad(jax.grad(of)))(100.0)) == pytest.approx(float(first[1] - first[0]) / h, rel=1e-5)
@@ -192,7 +192,7 @@ def test_second_derivative_and_several_voltages_of_a_channel_that_is_known():
 @pytest.mark.slow
 def test_one_solution_from_a_start_far_away():
     discretized = discretize(CONE, 400, COARSE)
-    walk = eqx.tree_at(lambda s: s.direct, Settings(), np.asarray(0.0))
+    walk = eqx.tree_at(lambda s: s.skip_continuation, Settings(), np.asarray(0.0))
     solved = eqx.filter_jit(lambda discretized, settings: solve_on_meshes(discretized, jnp.asarray(400.0), settings)[1])
     direct, walked = solved(discretized, Settings()), solved(discretized, walk)
     assert int(walked.report.status) == Status.CONVERGED_BY_CONTINUATION
@@ -201,11 +201,9 @@ def test_one_solution_from_a_start_far_away():
 
 def test_impossible_pores_are_refused_with_the_position():
     with pytest.raises(ChannelError, match="x = "):
-        pnp.solve(pore([1.0, 1.0, 60.0], length=2.0), 10.0, dimension=2)
-    with pytest.raises(ValueError, match="dimension"):
-        pnp.solve(CONE, 10.0, dimension=3)
+        pnp.solve(pore([1.0, 1.0, 60.0], length=2.0), 10.0, discretization=pnp.Axisymmetric())
     with pytest.raises(ValueError, match="resolution"):
-        pnp.solve(CONE, 10.0, dimension=2, resolution=0.01)
+        pnp.solve(CONE, 10.0, discretization=pnp.Axisymmetric(0.01))
 
 
 @pytest.mark.slow
@@ -225,7 +223,7 @@ def test_hard_pores_converge(radii):
 @pytest.mark.parametrize("name", ["conical-nanopore", "kcsa-like"])
 def test_presets_converge_at_second_order_within_what_they_say(name):
     channel = pnp.load(name)
-    runs = [pnp.solve(channel, 100.0, dimension=2, resolution=r) for r in (0.5, 1.0, 2.0)]
+    runs = [pnp.solve(channel, 100.0, discretization=pnp.Axisymmetric(r)) for r in (0.5, 1.0, 2.0)]
     currents = [float(run.current) for run in runs]
     assert 2.0 < abs(currents[1] - currents[0]) / abs(currents[2] - currents[1]) < 8.0
     best = float(runs[2].extrapolated_current)

@@ -81,16 +81,16 @@ def element():
         conductance=jnp.array([1.0, 2.0]),
         volume=jnp.array([0.2, 0.3]),
         charge=jnp.array([5.0, -7.0]),
-        excess=jnp.array([[0.1, 0.0], [0.4, -0.2]]),
-        inside=jnp.array(True),
-        joint=jnp.array(False),
+        position_energy=jnp.array([[0.1, 0.0], [0.4, -0.2]]),
+        inside_reference=jnp.array(True),
+        reference_switch=jnp.array(False),
     )
 
 
 Z = np.array([1.0, -1.0])
 LEFT, RIGHT = np.array([0.3, 4.0, 4.4]), np.array([-0.2, 3.1, 4.6])
 NO_REFERENCE = np.zeros((2, 2))
-IDEAL = (Ideal().law((), 78.4, 298.15),) * 2
+IDEAL = (Ideal().coefficients((), 78.4, 298.15),) * 2
 
 
 def test_no_flux_where_mu_is_flat_whatever_phi(element):
@@ -101,7 +101,7 @@ def test_no_flux_where_mu_is_flat_whatever_phi(element):
 def test_an_element_holds_the_charge_of_its_halves(element):
     through, *held = element_balance(LEFT, RIGHT, NO_REFERENCE, element, Z, IDEAL)
     assert float(through[0]) == pytest.approx(float(-element.dielectric_conductance * (RIGHT[0] - LEFT[0])))
-    c = np.exp(np.stack([LEFT[1:], RIGHT[1:]]) - np.outer([0.3, -0.2], Z) - np.asarray(element.excess))
+    c = np.exp(np.stack([LEFT[1:], RIGHT[1:]]) - np.outer([0.3, -0.2], Z) - np.asarray(element.position_energy))
     charge = np.array([0.2, 0.3]) * (c @ Z) + np.array([5.0, -7.0])
     np.testing.assert_allclose(np.array(held)[:, 0], charge, rtol=1e-13)
 
@@ -109,7 +109,9 @@ def test_an_element_holds_the_charge_of_its_halves(element):
 def test_an_element_does_not_care_from_which_side_it_is_seen(element):
     """Turned round, with its nodes exchanged, it passes the opposite and holds the same."""
     through, *held = element_balance(LEFT, RIGHT, NO_REFERENCE, element, Z, IDEAL)
-    turned = eqx.tree_at(lambda e: (e.volume, e.charge, e.excess), element, replace_fn=lambda value: value[::-1])
+    turned = eqx.tree_at(
+        lambda e: (e.volume, e.charge, e.position_energy), element, replace_fn=lambda value: value[::-1]
+    )
     back, *held_back = element_balance(RIGHT, LEFT, NO_REFERENCE, turned, Z, IDEAL)
     np.testing.assert_allclose(back, -np.array(through), rtol=1e-13)
     np.testing.assert_allclose(held_back, held[::-1], rtol=1e-13)
@@ -135,7 +137,7 @@ def test_the_reference_of_mu_changes_nothing(element):
 
 def test_an_ion_that_is_nowhere_still_has_a_resistance(element):
     """Energies of thousands of kT underflow no conductance: elimination has to divide by it."""
-    walled = eqx.tree_at(lambda e: e.excess, element, element.excess + 3000.0)
+    walled = eqx.tree_at(lambda e: e.position_energy, element, element.position_energy + 3000.0)
     flux = lambda mu: element_flux(jnp.array([0.3, *mu]), RIGHT, NO_REFERENCE, walled, Z, IDEAL)
     sensitivity = jnp.diag(jnp.stack(jax.jacfwd(flux)(jnp.asarray(LEFT[1:]))))
     assert np.all((sensitivity > 0) & (sensitivity < 1e-200))

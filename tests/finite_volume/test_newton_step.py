@@ -32,9 +32,9 @@ def problem_of(channel):
     steady = Steady(
         discretized.fine.elements,
         jnp.asarray(channel.valence),
-        discretized.activity,
+        discretized.bath_activity,
         jnp.asarray(volts[3]),
-        discretized.excess,
+        discretized.activity,
     )
     lanes = jax.tree.map(lambda leaf: leaf[..., None], steady)
     lanes = lanes._replace(voltage=jnp.asarray(volts), elements=two_sided_elements(lanes.elements)).whole()
@@ -55,7 +55,7 @@ def ideal():
 
 @pytest.fixture(scope="module")
 def steric():
-    return problem_of(make_charged(excess=Steric(0.6)))
+    return problem_of(make_charged(activity_model=Steric(0.6)))
 
 
 @pytest.mark.parametrize("which", ["ideal", "steric"])
@@ -151,7 +151,7 @@ def test_next_to_nothing_keeps_its_digits():
 
 
 def test_what_cannot_be_translated_is_done_on_arrays():
-    problem, unknowns, *_ = problem_of(make_charged(excess=Davies()))
+    problem, unknowns, *_ = problem_of(make_charged(activity_model=Davies()))
     assert step._compiled_for(step._STEPS[0], problem, unknowns, (at_inside(unknowns), None), False) is None
     update = jax.jit(lambda p, u: step.newton_update(p, u, False)[0])(problem, unknowns)
     assert np.all(np.isfinite(update))
@@ -168,4 +168,4 @@ def test_without_llvmlite_all_is_done_on_arrays(ideal, monkeypatch):
     for one, other in zip(updated(), expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9 * np.abs(other).max())
     assert "pnp_" not in jax.jit(settle.solve_nernst_planck).lower(problem, unknowns).as_text()
-    assert pnp.solve(make_charged(), 50.0, nodes=NODES).status < pnp.Status.MESH_TOO_COARSE
+    assert pnp.solve(make_charged(), 50.0, discretization=pnp.Axial(NODES)).status < pnp.Status.MESH_TOO_COARSE

@@ -45,7 +45,11 @@ def pnp_data(channel):
     rng = np.random.default_rng(3)
     sets = []
     for a, b in BATHS:
-        current = np.asarray(pnp.iv_curve(channel.with_baths(**bath(a, b)), VOLTAGE, nodes=NODES).extrapolated_current)
+        current = np.asarray(
+            pnp.iv_curve(
+                channel.with_baths(**bath(a, b)), VOLTAGE, discretization=pnp.Axial(NODES)
+            ).extrapolated_current
+        )
         sd = 0.01 * np.abs(current).max()
         measured = current + sd * rng.normal(size=current.size)
         sets.append(IVData(VOLTAGE, measured, np.full(current.size, sd), **bath(a, b), label=f"{a:g}|{b:g}"))

@@ -246,40 +246,40 @@ MALFORMED = {
         ["ions.TMA.radius: is not known, and the Born energy needs it"],
     ),
     "Born energy of 1": (SOUND + "born = 1\n", ["pore.born: ", "not 1"]),
-    "number for a model": ("excess = 5\n" + SOUND, ["excess: expected a table", "not 5"]),
-    "no model": (SOUND + "[excess]\nsize = 0.7\n", ["excess.model: is missing"]),
+    "number for a model": ("activity = 5\n" + SOUND, ["activity: expected a table", "not 5"]),
+    "no model": (SOUND + "[activity]\nsize = 0.7\n", ["activity.model: is missing"]),
     "unknown model": (
-        SOUND + '[excess]\nmodel = "bikerman"\n',
-        ["excess.model: must be 'ideal', 'steric' or 'davies', not 'bikerman'"],
+        SOUND + '[activity]\nmodel = "bikerman"\n',
+        ["activity.model: must be 'ideal', 'steric' or 'davies', not 'bikerman'"],
     ),
-    "key of a model": (SOUND + '[excess]\nmodel = "steric"\nsise = 0.7\n', ["excess.sise: ", "did you mean size?"]),
+    "key of a model": (SOUND + '[activity]\nmodel = "steric"\nsise = 0.7\n', ["activity.sise: ", "did you mean size?"]),
     "key of another model": (
-        SOUND + '[excess]\nmodel = "davies"\nsize = 0.7\n',
-        ['excess.size: belongs to model = "steric", not to "davies"'],
+        SOUND + '[activity]\nmodel = "davies"\nsize = 0.7\n',
+        ['activity.size: belongs to model = "steric", not to "davies"'],
     ),
-    "no size": (SOUND + '[excess]\nmodel = "steric"\n', ["excess.size: is missing"]),
+    "no size": (SOUND + '[activity]\nmodel = "steric"\n', ["activity.size: is missing"]),
     "size in mV": (
-        SOUND + '[excess]\nmodel = "steric"\nsize = "7 mV"\n',
-        ["excess.size: '7 mV' is not a length: expected nm"],
+        SOUND + '[activity]\nmodel = "steric"\nsize = "7 mV"\n',
+        ["activity.size: '7 mV' is not a length: expected nm"],
     ),
     "negative size": (
-        SOUND + '[excess]\nmodel = "steric"\nsize = {K = 0.3, Cl = -0.3}\n',
-        ["excess.size.Cl: must be positive, not -0.3 nm"],
+        SOUND + '[activity]\nmodel = "steric"\nsize = {K = 0.3, Cl = -0.3}\n',
+        ["activity.size.Cl: must be positive, not -0.3 nm"],
     ),
     "size of an absent ion": (
-        SOUND + '[excess]\nmodel = "steric"\nsize = {K = 0.3, Cl = 0.3, k = 1}\n',
-        ["excess.size.k: unknown ion", "K, Cl"],
+        SOUND + '[activity]\nmodel = "steric"\nsize = {K = 0.3, Cl = 0.3, k = 1}\n',
+        ["activity.size.k: unknown ion", "K, Cl"],
     ),
     "size of one ion": (
-        SOUND + '[excess]\nmodel = "steric"\nsize = {K = 0.3}\n',
-        ["excess.size.Cl: is missing: give one number for all ions, or one for each"],
+        SOUND + '[activity]\nmodel = "steric"\nsize = {K = 0.3}\n',
+        ["activity.size.Cl: is missing: give one number for all ions, or one for each"],
     ),
     "ions too large": (
-        SOUND + '[excess]\nmodel = "steric"\nsize = "3 nm"\n',
+        SOUND + '[activity]\nmodel = "steric"\nsize = "3 nm"\n',
         ["inside: ions of this size would fill 3.25 of the bath", "outside: "],
     ),
-    "negative slope": (SOUND + '[excess]\nmodel = "davies"\nslope = -1\n', ["excess.slope: must be at least 0"]),
-    "steep slope": (SOUND + '[excess]\nmodel = "davies"\nslope = 8\n', ["excess: ", "A = 8 M^-½", "activity of K"]),
+    "negative slope": (SOUND + '[activity]\nmodel = "davies"\nslope = -1\n', ["activity.slope: must be at least 0"]),
+    "steep slope": (SOUND + '[activity]\nmodel = "davies"\nslope = 8\n', ["activity: ", "A = 8 M^-½", "activity of K"]),
     # reservoirs
     "cone without length": (SOUND + '[reservoir]\nkind = "cone"\nradius = 5\n', ["reservoir: a cone needs length"]),
     "Hall with length": (SOUND + "[reservoir]\nlength = 5\n", ["reservoir: ", 'kind = "cone"', '"hall"']),
@@ -579,7 +579,7 @@ def test_channel_carries_what_its_file_resolved_to(tmp_path):
     assert held["reservoir"] == {"kind": "none"}
 
 
-EXCESS = {
+ACTIVITY = {
     "steric": ('model = "steric"\nsize = "7 Å"', {"model": "steric", "size": pytest.approx(0.7)}),
     "sizes": (
         'model = "steric"\nsize = {K = 0.33, Cl = "3.6 Å"}\nsolvent = 0.3',
@@ -594,26 +594,28 @@ EXCESS = {
 }
 
 
-@pytest.mark.parametrize(("lines", "held"), EXCESS.values(), ids=EXCESS)
-def test_excess_model_and_its_provenance(lines, held, tmp_path):
-    channel = pnp.load(write(tmp_path, f"{SOUND}born = true\npermittivity = 40\n[excess]\n{lines}\n"))
+@pytest.mark.parametrize(("lines", "held"), ACTIVITY.values(), ids=ACTIVITY)
+def test_activity_model_and_its_provenance(lines, held, tmp_path):
+    channel = pnp.load(write(tmp_path, f"{SOUND}born = true\npermittivity = 40\n[activity]\n{lines}\n"))
     source = json.loads(channel.source)
-    assert source.get("excess") == held
+    assert source.get("activity") == held
     assert source["pore"]["born"] is True
     again = channel_file.build(channel_file._validated(source, "again", None))
     assert again.source == channel.source
-    assert str(again.excess) == str(channel.excess)
-    found = channel.excess.law(channel.ion_names, 78.4, 298.15).of_concentration([100.0, 100.0], [1.0, -1.0])
+    assert str(again.activity_model) == str(channel.activity_model)
+    found = channel.activity_model.coefficients(channel.ion_names, 78.4, 298.15).excess_from_concentration(
+        [100.0, 100.0], [1.0, -1.0]
+    )
     expected = {
         "steric": -np.log(1 - 0.7**3 * 200 / units.MILLIMOLAR_PER_CHARGE_DENSITY),
         "davies": np.log(pnp.theory.davies(100.0, 1, pnp.theory.debye_huckel_slope(78.4, 298.15))),
         "davies in numbers": np.log(pnp.theory.davies(100.0, 1, 0.5, 0.2)),
         "ideal": 0.0,
     }
-    name = next(k for k, v in EXCESS.items() if v[0] == lines)
+    name = next(k for k, v in ACTIVITY.items() if v[0] == lines)
     if name in expected:
         np.testing.assert_allclose(found, expected[name], rtol=1e-12)
-    energy = channel.energy(np.array([-1.0, 2.5]))
+    energy = channel.position_energy(np.array([-1.0, 2.5]))
     radii = np.array([0.138, 0.181])
     np.testing.assert_allclose(energy, [[0, 0], pnp.theory.born_energy(radii, 1, 40.0, 78.4)], rtol=1e-12)
 

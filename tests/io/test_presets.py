@@ -16,7 +16,7 @@ V = np.array([-100.0, 0.0, 100.0])
 def refined(request):
     """One preset on 200, 400 and 800 elements."""
     channel = pnp.load(request.param)
-    return channel, [pnp.iv_curve(channel, V, nodes=n) for n in (200, 400, 800)]
+    return channel, [pnp.iv_curve(channel, V, discretization=pnp.Axial(n)) for n in (200, 400, 800)]
 
 
 def test_second_order(refined):
@@ -50,7 +50,7 @@ def test_no_current_without_a_driving_force(refined):
 
 def test_a_pore_turned_round_has_the_reflected_curve(refined):
     channel, curves = refined
-    turned = pnp.iv_curve(channel.reflected(), V, nodes=200)
+    turned = pnp.iv_curve(channel.reflected(), V, discretization=pnp.Axial(200))
     tolerance = 0.02 * np.nanmax(curves[0].discretization_error)  # the mesh is turned round but for rounding
     np.testing.assert_allclose(-turned.current[::-1], curves[0].current, rtol=tolerance, atol=1e-9)
 
@@ -66,7 +66,7 @@ class Far(Reservoir):
 def test_reservoirs_reach_far_enough(name):
     channel = pnp.load(name)
     far = eqx.tree_at(lambda c: c.reservoirs, channel, (Far(), Far()))
-    near, twice = (pnp.iv_curve(c, V[[0, 2]], nodes=400).current for c in (channel, far))
+    near, twice = (pnp.iv_curve(c, V[[0, 2]], discretization=pnp.Axial(400)).current for c in (channel, far))
     np.testing.assert_allclose(near, twice, rtol=1e-3)
 
 
@@ -74,7 +74,7 @@ def test_kcsa_like_against_the_published_curve():
     """Chao, Geng & Krasny (2023, arXiv:2304.04371) recomputed this model: 0, 3.5 … 19.4 pA. Ours is 9 to 16 %
     above theirs; how they resolve the funnel of the baths explains about 1 %, the rest is not known."""
     published = np.array([3.5, 7.1, 11.2, 15.3, 19.4])
-    curve = pnp.iv_curve(pnp.load("kcsa-like"), [20.0, 40.0, 60.0, 80.0, 100.0], nodes=400)
+    curve = pnp.iv_curve(pnp.load("kcsa-like"), [20.0, 40.0, 60.0, 80.0, 100.0], discretization=pnp.Axial(400))
     np.testing.assert_allclose(curve.current, published, rtol=0.17)
 
 
@@ -83,4 +83,4 @@ def test_kcsa_like_against_the_published_curve():
     [("gramicidin-a", 0.01, 0.05), ("alpha-hemolysin", 0.75, 1.25), ("ompf", 1.3, 2.5)],
 )
 def test_conductance_is_of_the_measured_size(name, low, high):
-    assert low < float(pnp.conductance(pnp.load(name), nodes=200)) < high
+    assert low < float(pnp.conductance(pnp.load(name), discretization=pnp.Axial(200))) < high

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from functools import partial
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import mpmath
@@ -14,8 +15,8 @@ import pytest
 import pnp
 from pnp import units
 from pnp.analysis.discretized import discretize
-from pnp.finite_volume.axial.assembly import ends, linearize, two_sided_elements, with_baths
-from pnp.finite_volume.problem import Steady
+from pnp.finite_volume.axial.assembly import element_ends, linearize, with_baths
+from pnp.finite_volume.axial.scheme import two_sided_elements
 from pnp.linalg import block_tridiagonal as linear
 from pnp.linalg._cpu import llvm
 from pnp.linalg._cpu import xla_ffi as ffi
@@ -166,18 +167,15 @@ def bipolar_jacobian(millivolts, kick):
     assert solution.status < pnp.Status.MESH_TOO_COARSE
     discretized, valence = discretize(channel, 400), jnp.asarray(channel.valence)
     unit = units.thermal_voltage(channel.temperature)
-    steady = Steady(
-        discretized.fine.elements, valence, discretized.activity, jnp.asarray(millivolts / unit), discretized.excess
-    )
-    problem = steady.whole()
+    problem = discretized.problem(-1, jnp.asarray(millivolts / unit))
     phi = solution.potential / unit
     mu = jnp.log(solution.concentration.T) + valence[:, None] * phi - problem.node_reference
     interior = jnp.concatenate([phi[None], mu])[:, 1:-1]
     interior += kick * np.random.default_rng(0).normal(size=interior.shape)
     unknowns = to_two_sided(with_baths(problem, interior)[..., None])
-    in_lane = jax.tree.map(lambda leaf: leaf[..., None], steady)
-    in_lane = in_lane._replace(elements=two_sided_elements(in_lane.elements)).whole()
-    return jax.jit(lambda p, u: linearize(p, *ends(u))[1])(in_lane, unknowns)
+    one_case = jax.tree.map(lambda leaf: leaf[..., None], problem)
+    one_case = one_case.with_elements(two_sided_elements(one_case.elements))
+    return eqx.filter_jit(lambda p, u: linearize(p, *element_ends(u))[1])(one_case, unknowns)
 
 
 def assembled(couplings):

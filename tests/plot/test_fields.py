@@ -33,12 +33,12 @@ def channel():
 
 @pytest.fixture(scope="module")
 def solution(channel):
-    return pnp.solve(channel, VOLTAGE, dimension=2, resolution=0.25, nodes=64)
+    return pnp.solve(channel, VOLTAGE, discretization=pnp.Axisymmetric(0.25, 64))
 
 
 @pytest.fixture(scope="module")
 def line(channel):
-    return pnp.solve(channel, VOLTAGE, nodes=64)
+    return pnp.solve(channel, VOLTAGE, discretization=pnp.Axial(64))
 
 
 @pytest.fixture(autouse=True)
@@ -80,11 +80,11 @@ def test_mean_over_the_cross_section(solution):
 
 
 def test_one_dimension_has_no_section(line):
-    with pytest.raises(ValueError, match="dimension=2"):
+    with pytest.raises(ValueError, match="Axisymmetric"):
         section(line)
-    with pytest.raises(ValueError, match="dimension=2"):
+    with pytest.raises(ValueError, match="Axisymmetric"):
         line.to_vtu("x.vtu")
-    with pytest.raises(ValueError, match="dimension=2"):
+    with pytest.raises(ValueError, match="Axisymmetric"):
         plot_field(line)
 
 
@@ -156,7 +156,7 @@ def test_vtu_read_back(solution, tmp_path):
 @pytest.fixture(scope="module")
 def curve(channel):
     """With other currents than the solver's, so that points of the curve are seen to be used."""
-    curve = pnp.iv_curve(channel, [-100.0, 0.0, 100.0], nodes=64)
+    curve = pnp.iv_curve(channel, [-100.0, 0.0, 100.0], discretization=pnp.Axial(64))
     ions = jnp.array([[-3.0, -1.0], [0.0, 0.0], [9.0, -1.0]])
     return eqx.tree_at(lambda c: (c.ion_current, c.current), curve, (ions, ions.sum(1)))
 
@@ -317,6 +317,8 @@ def test_messages_ask_for_what_a_grid_has():
     status = pnp.Status.MESH_TOO_COARSE
     assert "--nodes 800" in status.text
     assert "--resolution 2" in status.advice(2)
-    lost = pnp.analysis.solution.status_message(pnp.Status.NOT_CONVERGED, 1, 2.5, ("K", "Cl"), dimension=2)
+    lost = pnp.analysis.solution.status_message(
+        pnp.Status.NOT_CONVERGED, 1, 2.5, ("K", "Cl"), discretization=pnp.Axisymmetric()
+    )
     assert "resolution=2" in lost
     assert lost.endswith("Cl at z = 2.5 nm")

@@ -1,8 +1,8 @@
-"""The mesh: where the nodes are, and what the pore is like between them.
+"""The axial mesh: positions of the nodes, and properties of the pore in the elements between them.
 
-Nodes are graded to the Debye length at mouths, charge edges and permittivity steps, and the mesh of
-half as many elements is every other node of it, so that two resolutions of one problem nest.
-Written in `jax.numpy` with fixed shapes: a mesh can be made inside `jit`, `vmap` and `grad`.
+Nodes are graded to the Debye length at mouths, charge edges and permittivity steps. The mesh of half as many elements
+is every other node, so that two resolutions of one problem nest. Written in `jax.numpy` with fixed shapes: a mesh can
+be made inside `jit`, `vmap` and `grad`.
 """
 
 import equinox as eqx
@@ -16,11 +16,11 @@ from pnp.channel.channel import Channel
 from pnp.finite_volume.fluxes import Element
 
 DEFAULT_NODES = 400
-"""Elements of the fine mesh unless told otherwise: currents to some 1e-4 for the ready-made pores."""
+"""Elements of the fine mesh by default: currents to some 1e-4 for the ready-made pores."""
 
 _SAMPLES = 32  # quarter of the points per stretch at which the density of nodes is measured
-_LAYER = 0.25  # finest element at a breakpoint, in local Debye lengths …
-_GROWTH = 0.35  # … and how much of the distance from it an element may span
+_LAYER = 0.25  # finest element at a breakpoint, in local Debye lengths
+_GROWTH = 0.35  # largest element, as a fraction of the distance from a breakpoint
 _MOUTH = 0.1  # the layer at the corner of a mouth, in its radii
 _PORE = 100  # elements a featureless pore gets before the total is scaled to `nodes`
 _BASE = 48  # elements, at least, of the coarsest mesh that the others refine
@@ -48,58 +48,61 @@ class Mesh(eqx.Module):
 
 
 def make_mesh(channel: Channel, nodes: int = DEFAULT_NODES) -> Mesh:
-    """A mesh of `nodes` elements from bath to bath; every breakpoint of the channel is a node.
+    """A mesh from bath to bath; every breakpoint of the channel is a node of it and of the mesh half as fine.
 
-    `nodes` is rounded up to a multiple of four, so that this mesh and the one half as fine have a middle node;
-    the breakpoints are nodes of both.
-    Positions are constants to differentiation. `least_nodes` says how many it takes.
+    - nodes: number of elements, rounded up to a multiple of four, so that both meshes have a middle node; at least
+      `least_nodes`.
+
+    Positions are constants to differentiation.
     """
     channel = jax.lax.stop_gradient(channel)
     breaks = channel.breakpoints()
     elements = 4 * ((nodes + 3) // 4)
-    # Elements are dealt out to the stretches in whole multiples, as on a mesh of `base` of them, so that
-    # the meshes of N, 2N, 4N … nodes are refinements of one another and errors fall by clean factors.
+    # Elements are distributed over the stretches in whole multiples, as on a mesh of `base` of them, so that the meshes
+    # of N, 2N, 4N … nodes are refinements of one another and errors fall by clean factors.
     base = elements // 2
     while base % 2 == 0 and base // 2 >= max(_BASE, 2 * (breaks.size - 1)):
         base //= 2
-    return Mesh(_dealt_out(breaks, lambda x: _density(channel, x), 2 * elements, base))
+    return Mesh(_distributed(breaks, lambda x: _density(channel, x), 2 * elements, base))
 
 
 def pore_points(channel: Channel, elements: int) -> Float[Array, " point"]:
-    """The ends of `elements` (an even number) from mouth to mouth, as `make_mesh` would space them; every breakpoint
-    is the end of an even one."""
+    """Ends of elements from mouth to mouth, spaced as `make_mesh` would; every other one of them holds all breakpoints.
+
+    - elements: their number, even.
+    """
     breaks = channel.wall_breakpoints()
-    return _dealt_out(breaks, lambda x: _density(channel, x, reservoirs=False), elements, elements // 2)
+    return _distributed(breaks, lambda x: _density(channel, x, reservoirs=False), elements, elements // 2)
 
 
-def _dealt_out(breaks, density, count: int, base: int) -> Float[Array, " point"]:
-    """`count` + 1 points between breakpoints, as dense as `density`, with a multiple of `count` / `base` steps in each
-    stretch. They are constants to differentiation."""
+def _distributed(breaks, density, count: int, base: int) -> Float[Array, " point"]:
+    """`count` + 1 points between breakpoints with the given density, a multiple of `count` / `base` steps in each
+    stretch; constants to differentiation."""
     x = breaks[:-1, None] + jnp.diff(breaks)[:, None] * _fractions()
     dense = density(x)
-    load = _integral(dense, x)
-    whole = jnp.maximum(load[:, -1:], 1e-300)
-    needed = jnp.cumsum(load[:, -1]) / load[:, -1].sum() * base
+    integral = _integral(dense, x)
+    whole = jnp.maximum(integral[:, -1:], 1e-300)
+    needed = jnp.cumsum(integral[:, -1]) / integral[:, -1].sum() * base
     least = jnp.where(jnp.diff(breaks) > 0, 1, 0)
     last = _spread(jnp.round(needed), least, base)
     first = jnp.concatenate([jnp.zeros(1), last[:-1]])
     given = (last - first)[:, None]
     wanted = jnp.arange(count + 1) * (base / count)
-    reached = (first[:, None] + given * (load / whole)).ravel()
+    reached = (first[:, None] + given * (integral / whole)).ravel()
     return jax.lax.stop_gradient(_inverse(wanted, x.ravel(), reached, (given / whole * dense).ravel()))
 
 
 @eqx.filter_jit
 def least_nodes(channel: Channel) -> Int[Array, ""]:
-    """The fewest nodes a channel can be solved with: two elements between any two breakpoints."""
+    """The smallest number of elements of a mesh for a channel: two between any two breakpoints."""
     return 2 * (jnp.diff(channel.breakpoints()) > 0).sum()
 
 
 def make_elements(channel: Channel, mesh: Mesh) -> Element:
-    """The element properties of a channel on a mesh, from bath to bath.
+    """The properties of a channel in the elements of a mesh, from bath to bath.
 
-    Series quantities (ε A, D A) are harmonic means over the element, exact for a potential drop
-    across varying cross-sections; volumes and charges are integrals over its halves.
+    Quantities in series (ε A, D A) are harmonic means over the element, exact for a potential drop across varying
+    cross-sections; volumes and charges are integrals over its halves.
     """
     h = jnp.diff(mesh.points)
     inner = mesh.points[:-1, None] + h[:, None] * _POINTS  # [half element, quadrature point]
@@ -115,14 +118,14 @@ def make_elements(channel: Channel, mesh: Mesh) -> Element:
         conductance=jax.vmap(series)(diffusivity * area),
         volume=half(area),
         charge=half(channel.line_charge(inner)) * units.MILLIMOLAR_PER_CHARGE_DENSITY,
-        excess=jnp.moveaxis(channel.energy(ends), -1, 1),
+        position_energy=jnp.moveaxis(channel.position_energy(ends), -1, 1),
         **references(left.size),
     )
 
 
 def coarsened(elements: Element) -> Element:
-    """The elements of every other node: pairs joined, in series for flux and field, summed for
-    volume and charge. A multiple of four elements is needed."""
+    """The elements of the mesh of every other node: pairs joined, in series for flux and field, summed for volume and
+    charge. Their number must be a multiple of four."""
     left, right = (jax.tree.map(lambda a, s=side: a[..., s::2], elements) for side in (0, 1))
     series = lambda a, b: a * b / (a + b)
     return Element(
@@ -130,15 +133,15 @@ def coarsened(elements: Element) -> Element:
         conductance=series(left.conductance, right.conductance),
         volume=jnp.stack([left.volume.sum(0), right.volume.sum(0)]),
         charge=jnp.stack([left.charge.sum(0), right.charge.sum(0)]),
-        excess=jnp.stack([left.excess[0], right.excess[1]]),
+        position_energy=jnp.stack([left.position_energy[0], right.position_energy[1]]),
         **references(left.dielectric_conductance.size),
     )
 
 
 def references(count: int) -> dict[str, Array]:
-    """The first half of the elements counts mu from the inside bath, up to the middle node."""
+    """The references of `count` elements: the first half counts mu from the inside bath, up to the middle node."""
     index = jnp.arange(count)
-    return {"inside": index < count // 2, "joint": index == count // 2 - 1}
+    return {"inside_reference": index < count // 2, "reference_switch": index == count // 2 - 1}
 
 
 def _fractions() -> np.ndarray:
@@ -151,7 +154,7 @@ def _fractions() -> np.ndarray:
 def _density(
     channel: Channel, x: Float[Array, "stretch sample"], reservoirs: bool = True
 ) -> Float[Array, "stretch sample"]:
-    """Elements per nm that the solution asks for. reservoirs: whether the stretches go from bath to bath."""
+    """Elements per nm that resolve the solution. reservoirs: whether the stretches go from bath to bath."""
     inset = 1e-9 * (x[:, -1] - x[:, 0])  # the ends of a stretch, seen from inside it
     x = x.at[:, 0].add(inset).at[:, -1].add(-inset)
     area, permittivity = channel.area(x), channel.permittivity(x)
@@ -160,9 +163,9 @@ def _density(
     screening = bath.mean() + fixed
     scale = units.permittivity_scale(channel.temperature)
     layer = jnp.sqrt(scale * permittivity / screening)
-    # Each breakpoint has the thinner of the layers on its two sides, if that is not longer than the pore. At the far
-    # end of a reservoir is none, but what comes from the other bath falls to the concentration of this one there, for
-    # a dilute one over as small a part of the way, and with it the resistance.
+    # Each breakpoint has the thinner of the double layers on its two sides, if that is not longer than the pore. At the
+    # outer end of a reservoir there is none, but concentrations from the other bath fall to those of this one there,
+    # for a dilute bath over as small a part of the way, and with them the resistance.
     length = channel.pore.end - channel.pore.start
     width = jnp.full(x.shape[0] + 1, length).at[:-1].min(layer[:, 0]).at[1:].min(layer[:, -1])
     for end, reservoir in ((0, channel.reservoirs[0]), (-1, channel.reservoirs[1])) if reservoirs else ():
@@ -190,10 +193,10 @@ def _integral(density, x):
 
 
 def _inverse(wanted, x, count, density):
-    """Where the running count of elements reaches what is wanted; between samples their density is straight.
+    """Where the running count of elements reaches the values wanted; the density is linear between samples.
 
-    (With a constant one, as linear interpolation has it, the mesh would have kinks, and extrapolated currents would be
-    a tenth as accurate.)
+    With a constant density (linear interpolation of the count) the mesh would have kinks, and extrapolated currents
+    would be a tenth as accurate.
     """
     left = jnp.clip(jnp.searchsorted(count, wanted, side="right") - 1, 0, x.size - 2)
     width, missing = x[left + 1] - x[left], wanted - count[left]

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from pnp.finite_volume.axial.assembly import Problem, TwoSided, ends, expand_to_elements, resistances
+from pnp.finite_volume.axial.assembly import TwoSided, element_ends, resistances
 from pnp.finite_volume.fluxes import resistance
+from pnp.finite_volume.problem import Problem, expand_to_elements
 from pnp.linalg._cpu.jaxpr import translate
 from pnp.linalg._cpu.xla_ffi import Block, Part, call, handler, law, target, traced_law
 from pnp.linalg.block_tridiagonal import dispatch_by_platform
@@ -68,7 +69,7 @@ def _through(near, rise, inverse, highest):
 
 
 def _by_arrays(problem: Problem, baths: _Baths, unknowns: TwoSided):
-    each, highest = resistances(problem, *ends(unknowns))
+    each, highest = resistances(problem, *element_ends(unknowns))
     before = jnp.cumsum(each, axis=1)
     ahead = jnp.cumsum(each[:, ::-1], axis=1)[:, ::-1]
     beyond = jnp.concatenate([ahead[:, 1:], jnp.zeros_like(ahead[:, :1])], axis=1) + ahead[:, :1, ::-1]

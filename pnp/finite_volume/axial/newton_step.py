@@ -10,8 +10,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from pnp.finite_volume.axial.assembly import Problem, TwoSided, ends, expand_to_elements, linearize
+from pnp.finite_volume.axial.assembly import TwoSided, element_ends, linearize
 from pnp.finite_volume.fluxes import element_balance
+from pnp.finite_volume.problem import Problem, expand_to_elements
 from pnp.linalg._cpu.elimination import ElementMatrices, eliminated, elimination
 from pnp.linalg._cpu.xla_ffi import traced_law
 from pnp.linalg.batching import batch_size
@@ -34,7 +35,7 @@ def newton_update(
     return update, sensitivity[0] if sensitivity else None
 
 
-def linear_solution(
+def solve_linearised(
     problem: Problem, unknowns: TwoSided, rhs: TwoSided, transposed: bool, flux: Float[Array, "ion element arm lane"]
 ) -> TwoSided:
     """x beyond the baths with J x = `rhs`, J the Jacobian there of the balance of every node; or with Jᵀ x = `rhs`.
@@ -113,7 +114,7 @@ def _arguments(problem: Problem, unknowns: TwoSided, own: Any):
 
 
 def _by_arrays(law: Callable, transposed: bool, problem: Problem, unknowns: TwoSided, own: Any) -> list[TwoSided]:
-    stamps = law(problem, *ends(unknowns), own)
+    stamps = law(problem, *element_ends(unknowns), own)
     # Without the barrier the compiler works out parts of the derivatives again for each of their uses.
     stamps = jax.lax.optimization_barrier(stamps)
     each = zip(stamps.source_outer, stamps.source_inner, strict=True)

@@ -1,12 +1,12 @@
-"""The grid of an axisymmetric pore: where the nodes are, and what lies between them.
+"""The axisymmetric mesh: positions of the nodes, and properties of the channel in the cells between them.
 
-Slices of constant z carry as many nodes each. In the core they run from the axis to the wall of the pore, beyond the
-mouths to where it would be; outside it, to the rim. Inside the membrane everything beyond the wall is solid. Nodes are
-graded to the Debye length at the wall and the faces, and to the pore's own features along it (see `mesh`).
+Slices of constant z have equally many nodes. In the core they run from the axis to the wall of the pore (beyond the
+mouths, to the radius of the mouth), outside it to the rim. Within the membrane everything beyond the wall is solid.
+Nodes are graded to the Debye length at the wall and the faces, and along the pore as in one dimension (`axial.mesh`).
 
-A reservoir of kind "hall" ends some ten mouth radii away, where current and field spread like those of a point: what
-lies beyond conducts at each node of the rim, per area and conductivity, n·ρ/ρ² for the half space's φ ∝ 1/ρ, where ρ is
-the way from the middle of the mouth: exact but for what falls off faster.
+A reservoir of kind "hall" ends some ten mouth radii away, where current and field spread like those of a point source:
+the far field conducts at each node of the rim, per area and conductivity, n·ρ/ρ² for the half space's φ ∝ 1/ρ, where ρ
+is the vector from the middle of the mouth; exact but for terms that fall off faster.
 """
 
 import equinox as eqx
@@ -18,17 +18,17 @@ from jaxtyping import Array, Float
 from pnp import units
 from pnp.channel.channel import Channel
 from pnp.finite_volume.axial.mesh import pore_points, references
-from pnp.finite_volume.axisymmetric.cells import EDGES, Plane, for_edges
+from pnp.finite_volume.axisymmetric.cells import EDGES, Cells, for_edges
 from pnp.finite_volume.fluxes import Element
 
 CELLS = {"core": 16, "outer": 20, "membrane": 160, "reservoir": 24}
-"""Cells of the fine grid: across the pore and the rest of a slice, along the membrane and each reservoir."""
+"""Cells of the fine mesh: across the pore and the rest of a slice, along the membrane and each reservoir."""
 
 RESOLUTIONS = (0.25, 8.0)
-"""Least and greatest number of times as many each way."""
+"""Range of the factor on these numbers."""
 
-_REACH = 10.0  # extent of an unbounded reservoir in mouth radii …
-_LAYERS = 12.0  # … and, at least, in Debye lengths
+_REACH = 10.0  # extent of an unbounded reservoir in mouth radii
+_LAYERS = 12.0  # its least extent in Debye lengths
 _FIRST = 0.3  # first cell at a wall, in lengths over which the double layer there falls
 _CORNER = 0.025  # the same in radii of the pore, for the corners at its mouths
 _BEYOND = 4.0  # the first cell outside the wall, against that inside
@@ -47,22 +47,22 @@ class AxisymmetricMesh(eqx.Module):
     """nm."""
     r: Float[Array, "slice node"]
     """nm, from the axis to the rim."""
-    wall: int = eqx.field(static=True)
+    wall_index: int = eqx.field(static=True)
     """The node of each slice on the wall of the pore."""
-    faces: tuple[int, int] = eqx.field(static=True)
+    membrane_slices: tuple[int, int] = eqx.field(static=True)
     """The slices at the two faces of the membrane."""
 
     @property
     def coarse(self) -> "AxisymmetricMesh":
         """Every other node."""
-        near, far = self.faces
-        return AxisymmetricMesh(self.z[::2], self.r[::2, ::2], self.wall // 2, (near // 2, far // 2))
+        near, far = self.membrane_slices
+        return AxisymmetricMesh(self.z[::2], self.r[::2, ::2], self.wall_index // 2, (near // 2, far // 2))
 
 
 def make_axisymmetric_mesh(channel: Channel, resolution: float = 1.0) -> AxisymmetricMesh:
-    """A grid with `resolution` times the default number of cells in each direction.
+    """A mesh with `resolution` times the default number of cells in each direction.
 
-    Their positions along z are constants to differentiation; across they follow the wall.
+    Positions along z are constants to differentiation; across they follow the wall.
     """
     count = {name: max(8, 4 * round(cells * resolution / 4)) for name, cells in CELLS.items()}
     fixed = jax.lax.stop_gradient(channel)
@@ -88,7 +88,7 @@ def make_axisymmetric_mesh(channel: Channel, resolution: float = 1.0) -> Axisymm
 
 
 def _layer_length(channel: Channel):
-    """Over which the potential at a wall falls, nm: Debye's, or that of Gouy and Chapman if it is shorter."""
+    """Length over which the potential at a wall falls, nm: the Debye or, if shorter, the Gouy–Chapman length."""
     x = channel.pore.start + (channel.pore.end - channel.pore.start) * (jnp.arange(200) + 0.5) / 200
     sigma = jnp.maximum(jnp.abs(channel.surface_density(x)).max(), _face_density(channel).max())
     scale = units.permittivity_scale(channel.temperature) * channel.bath_permittivity
@@ -103,7 +103,7 @@ def _face_density(channel: Channel):
 
 
 def _reach(channel: Channel, side: int, mouth):
-    """How far the domain goes along z from a face, and across from the wall, nm."""
+    """Extent of the domain along z from a face, and across from the wall, nm."""
     reservoir = channel.reservoirs[side]
     if reservoir.kind == "cone":
         return jnp.stack([jnp.asarray(reservoir.length, float), reservoir.radius - mouth[side]])
@@ -126,8 +126,8 @@ def _across(z, radius, length, reach, count, pore):
 
 
 def _graded(count: int, usual: int, first) -> Float[Array, "*any point"]:
-    """0 … 1 in `count` cells, each larger than the one before: sinh(κ s) / sinh(κ), of which the first would have the
-    size `first` if they were as many as usual; or even ones if they are smaller than that."""
+    """0 … 1 in `count` cells that grow as sinh(κ s) / sinh(κ); with `usual` cells the first would have the size
+    `first`. Even cells, if those are smaller."""
     first = jnp.asarray(first)[..., None]
     low, high = jnp.zeros_like(first), jnp.full_like(first, 60.0)
     size = lambda kappa: kappa / jnp.sinh(kappa) / usual
@@ -145,30 +145,30 @@ def _graded(count: int, usual: int, first) -> Float[Array, "*any point"]:
     return jax.lax.stop_gradient(graded)
 
 
-def axis_positions(channel: Channel, grid: AxisymmetricMesh) -> Float[Array, "slice node"]:
-    """Where on the axis of a one-dimensional pore a node belongs, nm: at its own z, and before the mouths where the
-    surface of one potential meets the axis, a half spheroid around the mouth."""
+def axis_positions(channel: Channel, mesh: AxisymmetricMesh) -> Float[Array, "slice node"]:
+    """Position on the axis of the axial solution that has the potential of each node, nm: within the pore its z, beyond
+    the mouths where the equipotential, a half spheroid around the mouth, meets the axis."""
     start, end = channel.pore.start, channel.pore.end
-    z = grid.z[:, None]
+    z = mesh.z[:, None]
     beyond = jnp.maximum(start - z, z - end)
     inner, outer = jnp.sqrt(channel.mouth_area / jnp.pi)
     mouth = jnp.where(z < (start + end) / 2, inner, outer)
-    square = ((grid.r / mouth) ** 2 + (beyond / mouth) ** 2 - 1) / 2
+    square = ((mesh.r / mouth) ** 2 + (beyond / mouth) ** 2 - 1) / 2
     away = mouth * jnp.sqrt(square + jnp.sqrt(square**2 + (beyond / mouth) ** 2))
     at = jnp.where(z < start, start - away, jnp.where(z > end, end + away, z))
     return jax.lax.stop_gradient(at)
 
 
-# --- what lies between the nodes ----------------------------------------------------------------
+# --- properties of the cells --------------------------------------------------------------------
 
 
-def make_cells(channel: Channel, grid: AxisymmetricMesh) -> Plane:
-    """The channel's properties on a grid."""
-    z, r = grid.z, grid.r
+def make_cells(channel: Channel, mesh: AxisymmetricMesh) -> Cells:
+    """The properties of a channel in the cells of a mesh."""
+    z, r = mesh.z, mesh.r
     slabs, cells = z.size - 1, r.shape[1] - 1
-    near, far = grid.faces
+    near, far = mesh.membrane_slices
     slab, cell = jnp.arange(slabs)[:, None], jnp.arange(cells)
-    solid = (slab >= near) & (slab < far) & (cell >= grid.wall)
+    solid = (slab >= near) & (slab < far) & (cell >= mesh.wall_index)
     h = jnp.diff(z)
     at = z[:-1, None, None] + h[:, None, None] * (jnp.arange(2)[:, None] + _POINTS) / 2  # [slab, half, point]
     mean = lambda f: (f @ _WEIGHTS).mean(1)
@@ -181,42 +181,45 @@ def make_cells(channel: Channel, grid: AxisymmetricMesh) -> Plane:
     quarters = _quarters(h, r)
     ends = jnp.stack([z[:-1] + _INSET * h, z[1:] - _INSET * h])
     volume = jnp.where(solid, 0.0, quarters)
-    charge = _charge(channel, grid, at, quarters, solid) * units.MILLIMOLAR_PER_CHARGE_DENSITY
+    charge = _charge(channel, mesh, at, quarters, solid) * units.MILLIMOLAR_PER_CHARGE_DENSITY
     # Each corner has two edges, and each of them half of its quarter.
     halves = lambda value: jnp.stack([jnp.stack([value[edge[end]] / 2 for edge in EDGES]) for end in range(2)])
-    energy = jnp.moveaxis(channel.energy(ends), -1, 1)[..., None]
+    energy = jnp.moveaxis(channel.position_energy(ends), -1, 1)[..., None]
     axial = references(slabs)
-    inside, _ = for_edges(axial["inside"], axial["inside"] & ~axial["joint"])
-    joint = jnp.stack([axial["joint"] & (edge < 2) for edge in range(len(EDGES))])
+    inside, _ = for_edges(axial["inside_reference"], axial["inside_reference"] & ~axial["reference_switch"])
+    joint = jnp.stack([axial["reference_switch"] & (edge < 2) for edge in range(len(EDGES))])
     edges = Element(
         dielectric_conductance=scale * permittivity * along,
         conductance=diffusivity[:, None] * along,
         volume=halves(volume),
         charge=halves(charge),
-        excess=jnp.moveaxis(jnp.stack(for_edges(*energy)), 2, 1),
-        inside=inside[..., None],
-        joint=joint[..., None],
+        position_energy=jnp.moveaxis(jnp.stack(for_edges(*energy)), 2, 1),
+        inside_reference=inside[..., None],
+        reference_switch=joint[..., None],
     )
     wet = jnp.zeros(r.shape, bool)
     for corner, (i, j) in enumerate(((0, 0), (0, 1), (1, 0), (1, 1))):
         wet = wet.at[i : slabs + i, j : cells + j].max(volume[corner] > 0)
-    bath, conductance = _rims(channel, grid)
+    bath, conductance = _rims(channel, mesh)
     half = (jnp.arange(z.size) < z.size // 2)[:, None]
-    beyond = Element(
+    far_field = Element(
         dielectric_conductance=scale * channel.bath_permittivity * conductance,
         conductance=jnp.stack([channel.ions[k].diffusivity * conductance for k in channel.ion_names]),
         volume=jnp.zeros((2, 1, 1)),
         charge=jnp.zeros((2, 1, 1)),
-        excess=jnp.zeros((2, len(channel.ion_names), 1, 1)),
-        inside=half,
-        joint=jnp.zeros_like(half),
+        position_energy=jnp.zeros((2, len(channel.ion_names), 1, 1)),
+        inside_reference=half,
+        reference_switch=jnp.zeros_like(half),
     )
-    return Plane(edges, across / along, beyond, bath, ~wet, grid.wall, grid.faces)
+    return Cells(edges, across / along, far_field, bath, ~wet, mesh.wall_index, mesh.membrane_slices)
 
 
 def _geometry(h, r):
-    """Coefficients of the flux through the faces between quarters, from the metric of the bilinear map from the unit
-    square, in the middle of each face: g_tt and g_st against 2J for the axial edges, g_ss and g_st for the radial."""
+    """Coefficients of the flux through the faces between quarters, along the edge and across it.
+
+    From the metric g of the bilinear map from the unit square with Jacobian J, in the middle of each face: g_tt / 2J
+    and g_st / 2J for the axial edges, g_ss / 2J and g_st / 2J for the radial ones.
+    """
     h = h[:, None]
     inner, outer = r[:, :-1], r[:, 1:]  # [slice, cell]
     mean = lambda a, b, share: a * (1 - share) + b * share
@@ -253,14 +256,14 @@ def _quarters(h, r):
     return jnp.stack(volumes)
 
 
-def _charge(channel: Channel, grid: AxisymmetricMesh, at, quarters, solid):
+def _charge(channel: Channel, mesh: AxisymmetricMesh, at, quarters, solid):
     """Fixed charge of every quarter, e."""
-    r, wall = grid.r, grid.wall
-    near, far = grid.faces
+    r, wall = mesh.r, mesh.wall_index
+    near, far = mesh.membrane_slices
     half = lambda f: (f(at) @ _WEIGHTS).T  # [half, slab]
     charge = jnp.where(solid, 0.0, quarters * jnp.repeat(half(channel.water_charge), 2, axis=0)[..., None])
-    # In the protein: by how much of each ring around the pore it fills.
-    h = jnp.diff(grid.z)
+    # In the protein: by the part of each ring around the pore that the charge fills.
+    h = jnp.diff(mesh.z)
     for end in range(2):
         share = 0.25 + 0.5 * end
         edges = r[:-1] * (1 - share) + r[1:] * share
@@ -275,7 +278,7 @@ def _charge(channel: Channel, grid: AxisymmetricMesh, at, quarters, solid):
             )
             charge = charge.at[2 * end].add(line * area(edges[:, :-1], middle))
             charge = charge.at[2 * end + 1].add(line * area(middle, edges[:, 1:]))
-    # On the wall and on the faces, in the solid's quarters next to them.
+    # On the wall and on the faces: in the quarters of the solid next to them.
     ends = jnp.stack([r[:-1, wall], r[1:, wall]])
     slant = jnp.sqrt(h**2 + (ends[1] - ends[0]) ** 2)
     belt = jnp.pi * slant * (0.75 * ends + 0.25 * ends[::-1]) * half(channel.surface_density)
@@ -290,17 +293,16 @@ def _charge(channel: Channel, grid: AxisymmetricMesh, at, quarters, solid):
     return charge
 
 
-def _rims(channel: Channel, grid: AxisymmetricMesh):
-    """Which nodes are held at a bath, and what the unbounded rest of a reservoir conducts at each node, per
-    conductivity, nm."""
-    z, r = grid.z, grid.r
-    near, far = grid.faces
+def _rims(channel: Channel, mesh: AxisymmetricMesh):
+    """Dirichlet nodes at the baths; and conductance of the far field at each node, per conductivity, nm."""
+    z, r = mesh.z, mesh.r
+    near, far = mesh.membrane_slices
     bath, conductance = jnp.zeros(r.shape, bool), jnp.zeros(r.shape)
     for side, reservoir in enumerate(channel.reservoirs):
         face, end = (near, 0) if side == 0 else (far, -1)
         own = slice(0, near) if side == 0 else slice(far + 1, None)
         if reservoir.kind == "none":
-            bath = bath.at[face, : grid.wall + 1].set(True)
+            bath = bath.at[face, : mesh.wall_index + 1].set(True)
         elif reservoir.kind == "cone":
             bath = bath.at[end].set(True).at[own, -1].set(True)
         else:

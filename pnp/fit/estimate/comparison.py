@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import ArrayLike
 
+from pnp.analysis.discretization import AXIAL, Discretization
 from pnp.analysis.steady import iv_curve
 from pnp.channel.channel import Channel
 from pnp.fit.estimate.result import Fit
@@ -90,7 +91,11 @@ class EffectivePermeability(NamedTuple):
 
 
 def effective_permeability(
-    channel: Channel, factors: ArrayLike, voltages: Sequence[float] | ArrayLike = (), *, nodes: int = 400
+    channel: Channel,
+    factors: ArrayLike,
+    voltages: Sequence[float] | ArrayLike = (),
+    *,
+    discretization: Discretization = AXIAL,
 ) -> EffectivePermeability:
     """What a GHK analysis would report for a PNP channel in more and less concentrated baths.
 
@@ -104,7 +109,7 @@ def effective_permeability(
     at = np.asarray(voltages, float) if np.size(voltages) else np.linspace(-100, 100, 20)
     if factors.ndim != 1 or not (np.isfinite(factors) & (factors > 0)).all():
         raise ValueError(f"factors must be positive numbers, not {factors}")
-    rows = [_reported(_concentrated(channel, f), at, nodes) for f in factors]
+    rows = [_reported(_concentrated(channel, f), at, discretization) for f in factors]
     permeability, misfit, reversal, converged = map(np.array, zip(*rows, strict=True))
     bath = np.asarray(channel.bath_concentration)[0]
     strength = 0.5 * float(bath @ channel.valence**2)
@@ -115,9 +120,9 @@ def _concentrated(channel: Channel, factor: float) -> Channel:
     return channel.with_baths(*({k: factor * c for k, c in b.items()} for b in (channel.inside, channel.outside)))
 
 
-def _reported(channel: Channel, at: np.ndarray, nodes: int):
+def _reported(channel: Channel, at: np.ndarray, discretization: Discretization):
     """Permeabilities, misfits, reversal potential and whether all is known, for one pair of baths."""
-    curve = iv_curve(channel, at, nodes=nodes)
+    curve = iv_curve(channel, at, discretization=discretization)
     current, known = np.asarray(curve.ion_current), bool(np.asarray(curve.converged).all())
     inside, outside = np.asarray(channel.bath_concentration)
     unit = np.asarray(_unit_currents(at, inside, outside, channel.valence, float(channel.temperature)))

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from pnp.analysis.discretization import Axisymmetric
 from pnp.fit.estimate.problem import robust_residual
 from pnp.fit.estimate.result import Fit
 from pnp.fit.model.parameters import FitError
@@ -68,7 +69,7 @@ def posterior(
         from blackjax.adaptation.step_size import dual_averaging_adaptation
     except ImportError:
         raise FitError('sampling needs blackjax: pip install "pnp[posterior]"') from None
-    if getattr(fit.problem.model, "dimension", 1) == 2:
+    if isinstance(getattr(fit.problem.model, "discretization", None), Axisymmetric):
         raise FitError("a posterior can be sampled in one dimension only: two would take days; see `profile`")
     if fit.status != "converged":
         raise FitError(f"there is nothing to sample around: the fit's status is {fit.status}")

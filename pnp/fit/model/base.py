@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from pnp.analysis.discretized import discretize
+from pnp.analysis.discretization import Axial
 from pnp.channel.channel import Channel
 from pnp.fit.model.paths import COUNT, PERMEABILITY, Measure, no_such
 from pnp.theory.ghk import ghk_current, ghk_voltage
@@ -112,7 +112,7 @@ class GHK(Model):
     name = "ghk"
 
     def numbers(self, channel):
-        own = np.asarray(discretize(channel, 64).permeability, float)
+        own = np.asarray(Axial(64).discretize(channel).permeability, float)
         known = {f"permeability.{n}": (PERMEABILITY, float(p)) for n, p in zip(channel.ion_names, own, strict=True)}
         for a, first in zip(channel.ion_names, own, strict=True):
             for b, second in zip(channel.ion_names, own, strict=True):
@@ -136,7 +136,7 @@ class GHK(Model):
         return predict
 
     def traced(self, channel, wiring, asked):
-        own = jnp.asarray(discretize(channel, 64).permeability)
+        own = jnp.asarray(Axial(64).discretize(channel).permeability)
         permeability = partial(_permeabilities, channel.ion_names, wiring.paths, own)
         valence = np.asarray(channel.valence)
         bath = [np.asarray(c.bath_concentration) for c in asked.conditions]

@@ -245,14 +245,14 @@ def _of_surroundings(channel: Channel) -> Iterator[Place]:
 
         path, where = f"membrane.surface_charge.{side}", lambda c, i=i: c.membrane.surface_charge[i]
         yield _leaf(path, SURFACE_CHARGE, channel, where, write)
-    excess = channel.excess
-    if isinstance(excess, Steric) and isinstance(excess.size, dict):
-        for name in excess.size:
-            yield _leaf(f"excess.size.{name}", LENGTH, channel, lambda c, n=name: c.excess.size[n])
-    elif isinstance(excess, Steric):
-        yield _leaf("excess.size", LENGTH, channel, lambda c: c.excess.size)
-    elif isinstance(excess, Davies):
-        yield _leaf("excess.slope", FACTOR, channel, lambda c: c.excess.slope)
+    model = channel.activity_model
+    if isinstance(model, Steric) and isinstance(model.size, dict):
+        for name in model.size:
+            yield _leaf(f"activity.size.{name}", LENGTH, channel, lambda c, n=name: c.activity_model.size[n])
+    elif isinstance(model, Steric):
+        yield _leaf("activity.size", LENGTH, channel, lambda c: c.activity_model.size)
+    elif isinstance(model, Davies):
+        yield _leaf("activity.slope", FACTOR, channel, lambda c: c.activity_model.slope)
 
 
 def file_with(channel: Channel, values: dict[str, float]) -> dict[str, Any]:

@@ -12,31 +12,31 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pnp.analysis.discretized import discretize
-from pnp.analysis.solution import LANES, steady_state
-from pnp.analysis.steady import check_problem, reversal_of_discretized
+from pnp.analysis.discretization import Axial, Discretization
+from pnp.analysis.mesh_hierarchy import steady_state
+from pnp.analysis.steady import reversal_of_discretized
 from pnp.channel.channel import Channel
 from pnp.fit.model.base import CHANNELS, Experiment, Model, ParameterMap, Predicted
 from pnp.fit.model.paths import COUNT, Place, find, places
-from pnp.settings import Settings, Status
+from pnp.settings import CPU_BATCH, GPU_BATCH, Settings, Status
 
-GPU_LANES = 4096
-"""States side by side on a GPU."""
+FIT_DISCRETIZATION = Axial(nodes=200)
+"""Of a fit unless another is given."""
 
 
 class PNP(Model):
     """The Poisson–Nernst–Planck equations, by `pnp.solve`.
 
-    nodes, dimension, resolution: as there. In one dimension currents are extrapolated from both meshes, so that fewer
-    nodes than for profiles will do.
+    - discretization: as there. In one dimension currents are extrapolated from both meshes, so that fewer nodes than
+      for profiles will do.
     """
 
     name = "pnp"
 
-    def __init__(self, nodes: int = 200, dimension: int = 1, resolution: float = 1.0):
-        self.nodes, self.dimension, self.resolution = nodes, dimension, resolution
-        more = ("nodes", 2 * nodes) if dimension == 1 else ("resolution", 2 * resolution)
-        self.finer = f"{more[0]}={more[1]:g} (--{more[0]} {more[1]:g})"
+    def __init__(self, discretization: Discretization = FIT_DISCRETIZATION):
+        self.discretization = discretization
+        _, python, option = discretization.refinement
+        self.finer = f"{python} ({option})"
 
     def numbers(self, channel):
         return {p.path: (p.measure, p.value) for p in places(channel).values()} | {CHANNELS: (COUNT, 1.0)}
@@ -64,9 +64,10 @@ class PNP(Model):
         return changed
 
     def predictor(self, channel, wiring, asked):
-        meshes = [check_problem(c, self.nodes, self.dimension, self.resolution) for c in asked.conditions]
-        made = _make_program(self._changed(channel, wiring), meshes[0], wiring)
-        groups = _groups(asked, self.dimension)
+        for condition in asked.conditions:
+            self.discretization.check(condition)
+        made = _make_program(self._changed(channel, wiring), self.discretization, wiring)
+        groups = _groups(asked, self.discretization.dimension)
         compiled = set()
 
         def predict(theta: np.ndarray) -> Predicted:
@@ -87,8 +88,7 @@ class PNP(Model):
 
     def traced(self, channel, wiring, asked):
         changed = self._changed(channel, wiring)
-        mesh = (self.nodes, None if self.dimension == 1 else self.resolution)
-        groups = _groups(asked, self.dimension)
+        groups = _groups(asked, self.discretization.dimension)
         index = jnp.asarray(wiring.follows)
         order = np.argsort(np.concatenate([g.points[g.wanted] for g in groups]))
 
@@ -97,7 +97,7 @@ class PNP(Model):
 
             def one(condition, index, voltage, of):
                 values = wiring.numbers(theta, index)
-                discretized = discretize(changed(condition, values), *mesh)
+                discretized = self.discretization.discretize(changed(condition, values))
                 found = jax.vmap(lambda v: of(discretized, v, Settings())[0])(voltage)
                 return found if wiring.counted is None or of is _reversal else values[wiring.counted] * found
 
@@ -195,23 +195,23 @@ def _groups(asked: Experiment, dimension: int) -> list[_Group]:
 
 def _lanes(members: int, points: int) -> int:
     """How many conditions a program takes at once: whole cases, if they are small enough."""
-    room = LANES if jax.default_backend() == "cpu" else GPU_LANES
+    room = CPU_BATCH if jax.default_backend() == "cpu" else GPU_BATCH
     if members * points <= 2 * room:
         return members * max(1, room // (members * points))
     return max(1, room // points)
 
 
-def _make_program(changed: Callable, mesh: tuple, wiring: ParameterMap) -> Callable:
+def _make_program(changed: Callable, discretization: Discretization, wiring: ParameterMap) -> Callable:
     """(channels, parameters, indices), each [lane] → discretized [lane] and their derivatives [lane, parameter]."""
 
     @eqx.filter_jit
     def made(channels, theta, index):
         def one(channel, theta, index):
-            of = lambda theta: discretize(changed(channel, wiring.numbers(theta, index)), *mesh)
+            of = lambda theta: discretization.discretize(changed(channel, wiring.numbers(theta, index)))
             discretized, push = jax.linearize(of, theta)
             return discretized, jax.vmap(push)(jnp.eye(theta.size))
 
-        if mesh[1] is None:
+        if discretization.dimension == 1:
             return jax.vmap(one)(channels, theta, index)
         only = one(*jax.tree.map(lambda n: n[0], (channels, theta, index)))
         return jax.tree.map(lambda n: n[None], only)

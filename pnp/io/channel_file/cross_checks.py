@@ -41,9 +41,9 @@ def across(sound: Mapping[str, Any]) -> list[str]:
         mistakes += _misplaced(pore)
         if len(baths) == 2:
             mistakes += [f"{where}: {unknown_key(n, names, 'ion')}" for where, n in _ions_named(pore) if n not in names]
-    sizes = getattr(sound.get("excess"), "size", None)
+    sizes = getattr(sound.get("activity"), "size", None)
     if len(baths) == 2 and isinstance(sizes, dict):
-        mistakes += [f"excess.size.{n}: {unknown_key(n, names, 'ion')}" for n in sizes if n not in names]
+        mistakes += [f"activity.size.{n}: {unknown_key(n, names, 'ion')}" for n in sizes if n not in names]
     return mistakes
 
 

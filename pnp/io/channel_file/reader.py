@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from pnp import units
-from pnp.channel.activity import Davies, Excess, Ideal, Steric
+from pnp.channel.activity import ActivityModel, Davies, Ideal, Steric
 from pnp.channel.channel import Channel, Pore, Reservoir
 from pnp.channel.charge import Charge, Ring, Segment, VolumeCharge, WallCharge
 from pnp.channel.ions import BUILT_IN, Ion
@@ -26,8 +26,8 @@ from pnp.io import presets as catalogue
 from pnp.io.channel_file.cross_checks import across, ion_names
 from pnp.io.channel_file.messages import mistake, unknown_key
 from pnp.io.channel_file.schema import (
+    ActivitySection,
     ChannelFile,
-    ExcessSection,
     Faces,
     IonSection,
     MembraneSection,
@@ -112,7 +112,7 @@ def build(file: ChannelFile, source: str = "") -> Channel:
             bath_permittivity=file.reservoir.permittivity,
             name=file.name,
             source=file.model_dump_json(exclude_defaults=True),
-            excess=_excess(file.excess),
+            activity_model=_activity_model(file.activity),
             membrane=_membrane(file.membrane),
         )
     except ChannelError as error:
@@ -289,7 +289,7 @@ def _membrane(section: MembraneSection) -> Membrane:
     return Membrane(section.permittivity, faces)
 
 
-def _excess(section: ExcessSection) -> Excess:
+def _activity_model(section: ActivitySection) -> ActivityModel:
     if section.size is not None:
         return Steric(section.size, section.solvent)
     if section.model == "davies":

@@ -290,8 +290,8 @@ class MembraneSection(_Section):
 _MODELS = {"ideal": (), "steric": ("size", "solvent"), "davies": ("slope", "coefficient")}
 
 
-class ExcessSection(_Section):
-    """`[excess]`: how ions depart from ideality."""
+class ActivitySection(_Section):
+    """`[activity]`: how ions depart from ideality."""
 
     model: Literal["ideal", "steric", "davies"]
     size: Sizes | None = None
@@ -326,14 +326,14 @@ class ChannelFile(_Section):
     pore: PoreSection
     reservoir: ReservoirSection = ReservoirSection()
     membrane: MembraneSection = MembraneSection()
-    excess: ExcessSection = ExcessSection(model="ideal")
+    activity: ActivitySection = ActivitySection(model="ideal")
 
 
 _SECTIONS = {
     "pore": PoreSection,
     "reservoir": ReservoirSection,
     "membrane": MembraneSection,
-    "excess": ExcessSection,
+    "activity": ActivitySection,
     "ions": IonSection,
 }
 _CHARGES = {"ring": RingSection, "segment": SegmentSection, "wall": WallSection}

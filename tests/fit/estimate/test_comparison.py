@@ -16,7 +16,7 @@ BOTH = ["permeability.K", "permeability.Cl"]
 def test_a_charged_pore_rules_the_constant_field_out(channel, pnp_data):
     ghk = fit(channel, pnp_data, BOTH, model="ghk", starts=2)
     free = ["ions.K.diffusivity", pnp.fit.Free("pore.charge.0.density.scale", low=0.2, high=5.0)]
-    found = compare(ghk, fit(channel, pnp_data, free, model=PNP(nodes=NODES), starts=1))
+    found = compare(ghk, fit(channel, pnp_data, free, model=PNP(pnp.Axial(NODES)), starts=1))
     assert found.aic_difference > 100
     assert found.bic_difference > 100
     assert found.status_message.startswith("The data rule the constant field out")
@@ -55,7 +55,9 @@ def test_where_the_field_is_constant_the_effective_permeability_is_the_pores():
 
 
 def test_of_a_charged_pore_it_depends_on_the_baths():
-    found = effective_permeability(make_charged(inside=100.0, outside=50.0), [0.1, 1.0, 10.0], nodes=NODES)
+    found = effective_permeability(
+        make_charged(inside=100.0, outside=50.0), [0.1, 1.0, 10.0], discretization=pnp.Axial(NODES)
+    )
     assert (np.diff(found.permeability[:, 0]) < 0).all()  # counter-ions come with the charge, whatever the baths
     assert (np.diff(found.ratio[:, 1]) > 0).all()
     assert found.converged.all()

@@ -29,7 +29,7 @@ def ghk_fit(channel):
 @pytest.fixture(scope="module")
 def pnp_fit(channel, pnp_data):
     free = ["ions.K.diffusivity", Free("pore.charge.0.density.scale", low=0.2, high=5.0)]
-    return fit(channel, pnp_data, free, model=PNP(nodes=NODES), starts=4)
+    return fit(channel, pnp_data, free, model=PNP(pnp.Axial(NODES)), starts=4)
 
 
 # --- against scipy -------------------------------------------------------------------------------
@@ -95,7 +95,9 @@ def test_numbers_of_a_channel_are_recovered(pnp_fit, channel):
     assert pnp_fit.status is FitStatus.CONVERGED
     fitted = pnp_fit.channel()
     assert float(fitted.ions["K"].diffusivity) == pytest.approx(pnp_fit.values["ions.K.diffusivity"])
-    at = pnp.iv_curve(fitted.with_baths(**bath(*BATHS[1])), VOLTAGE, nodes=NODES).extrapolated_current
+    at = pnp.iv_curve(
+        fitted.with_baths(**bath(*BATHS[1])), VOLTAGE, discretization=pnp.Axial(NODES)
+    ).extrapolated_current
     assert np.allclose(at, pnp_fit.predicted.value[0, 9:18], rtol=1e-9)
 
 
@@ -162,7 +164,7 @@ def test_a_bound_in_the_way_is_named(channel):
 @pytest.mark.slow
 def test_flat_directions_have_no_digits(channel, pnp_data):
     free = ["channels", "pore.area.scale", "pore.charge.0.density.scale"]
-    found = fit(channel, pnp_data, free, model=PNP(nodes=NODES), starts=2)
+    found = fit(channel, pnp_data, free, model=PNP(pnp.Axial(NODES)), starts=2)
     assert found.parameters["channels"].std is None
     assert found.parameters["pore.area.scale"].low is None
     assert found.parameters["pore.charge.0.density.scale"].std < 0.1
@@ -172,7 +174,9 @@ def test_flat_directions_have_no_digits(channel, pnp_data):
 
 @pytest.mark.slow
 def test_a_number_without_effect_is_named(channel, pnp_data):
-    found = fit(channel, pnp_data, ["ions.K.diffusivity", "membrane.permittivity"], model=PNP(nodes=NODES), starts=1)
+    found = fit(
+        channel, pnp_data, ["ions.K.diffusivity", "membrane.permittivity"], model=PNP(pnp.Axial(NODES)), starts=1
+    )
     assert any("do not determine membrane.permittivity" in w for w in found.warnings)
     assert found.parameters["ions.K.diffusivity"].std is not None
 

@@ -38,7 +38,7 @@ def solved(channel, pnp_data):
         Free("pore.permittivity.scale", each=True),
         "channels",
     ]
-    return Problem(channel, data, free, PNP(nodes=NODES))
+    return Problem(channel, data, free, PNP(pnp.Axial(NODES)))
 
 
 def test_ghk_is_that_of_the_textbook(channel):
@@ -53,7 +53,7 @@ def test_ghk_is_that_of_the_textbook(channel):
 
 def test_ghk_starts_as_the_pore_without_charge(channel):
     problem = Problem(channel, ghk_data(), ["permeability.K"], GHK())
-    expected = pnp.iv_curve(channel, [0.0], nodes=NODES).permeability
+    expected = pnp.iv_curve(channel, [0.0], discretization=pnp.Axial(NODES)).permeability
     assert np.allclose(np.exp(problem.space.start), expected[0], rtol=1e-3)
 
 
@@ -82,7 +82,7 @@ def test_pnp_is_what_iv_curve_says(solved, channel):
         like = channel.with_baths(**bath(a, b))
         tied = solved.with_values({"ions.Cl.diffusivity": 1.5 * 1.957})
         like = eqx.tree_at(lambda c: c.ions, like, tied.ions)
-        curve = pnp.iv_curve(like, voltage, nodes=NODES)
+        curve = pnp.iv_curve(like, voltage, discretization=pnp.Axial(NODES))
         assert np.allclose(found.value[0, at], curve.extrapolated_current, rtol=1e-9, atol=1e-9)
         assert np.allclose(found.error[0, at], curve.discretization_error, rtol=1e-6, atol=1e-12)
     assert (found.status == Status.CONVERGED).all()
@@ -118,11 +118,11 @@ def test_the_traced_prediction_is_the_same(solved):
 @pytest.mark.slow
 def test_pnp_reversal_potentials(channel):
     table = ReversalData([-20.0, -5.0], [1.0, 1.0], (salt(400.0), salt(400.0)), (salt(50.0), salt(100.0)))
-    problem = Problem(channel, [table], [Free("pore.diffusivity.Cl", start=0.5)], PNP(nodes=NODES))
+    problem = Problem(channel, [table], [Free("pore.diffusivity.Cl", start=0.5)], PNP(pnp.Axial(NODES)))
     found = problem.predict(problem.space.start[None])
     changed = problem.with_values({"pore.diffusivity.Cl": 0.5})
     for i, outside in enumerate((50.0, 100.0)):
-        expected = pnp.reversal_potential(changed.with_baths(**bath(400.0, outside)), nodes=NODES)
+        expected = pnp.reversal_potential(changed.with_baths(**bath(400.0, outside)), discretization=pnp.Axial(NODES))
         assert np.isclose(found.value[0, i], expected, atol=1e-8)
     assert np.allclose(found.derivative[0], difference(problem, problem.space.start, 1e-4), rtol=1e-5)
 
@@ -156,7 +156,7 @@ def test_what_cannot_be_free_is_said(channel, free, said):
 
 def test_numbers_that_are_set_twice_over_are_refused(channel, pnp_data):
     with pytest.raises(FitError, match="set the same numbers"):
-        Problem(channel, pnp_data, ["pore.area.scale", "pore.area.2"], PNP(nodes=NODES))
+        Problem(channel, pnp_data, ["pore.area.scale", "pore.area.2"], PNP(pnp.Axial(NODES)))
 
 
 @pytest.mark.parametrize(

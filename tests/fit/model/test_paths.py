@@ -40,7 +40,7 @@ def test_a_file_with_another_number_is_the_channel_with_it(preset):
         value = other_value(place)
         written = channel_file.build(channel_file.read_contents(_toml(file_with(preset, {path: value})), path))
         put = place.put(preset, value)
-        fields = lambda c: (c.ions, c.pore, c.bath_permittivity, c.membrane, c.excess)
+        fields = lambda c: (c.ions, c.pore, c.bath_permittivity, c.membrane, c.activity_model)
         assert same(fields(written), fields(put)), path
         assert not same(fields(put), fields(preset)), path
 
@@ -86,8 +86,8 @@ def test_an_own_diffusivity_starts_at_what_the_factor_makes_of_the_bulk():
 
 
 def test_sizes_and_segments_have_paths():
-    steric = make_charged(excess=pnp.channel.activity.Steric({"K": 0.5, "Cl": 0.6}))
-    assert {"excess.size.K", "excess.size.Cl"} <= set(places(steric))
+    steric = make_charged(activity_model=pnp.channel.activity.Steric({"K": 0.5, "Cl": 0.6}))
+    assert {"activity.size.K", "activity.size.Cl"} <= set(places(steric))
     segments = places(pnp.load("kcsa-like"))
     assert {"pore.segment.2.charge", "pore.segment.0.diffusivity.K", "pore.radius.scale"} <= set(segments)
 
