@@ -45,7 +45,7 @@ def by_scipy(problem, starts):
     from scipy.optimize import least_squares
 
     space, calls = problem.space, [0]
-    forward = jax.jit(problem.model.traced(problem.channel, problem.wiring, problem.asked))
+    forward = jax.jit(problem.model.prediction(problem.channel, problem.parameter_map, problem.experiment))
     jax.block_until_ready(forward(space.value(space.start)))  # compiled
 
     def residual(u):
@@ -73,17 +73,17 @@ def main():
     import pnp
     from pnp.fit import PNP, fit
     from pnp.fit.estimate.fit import fit_problem
-    from pnp.fit.estimate.problem import Problem
+    from pnp.fit.estimate.problem import FitProblem
 
     channel = pnp.load("kcsa-like")
     data = measured(channel, given.nodes)
     first, cold = timed(lambda: fit(channel, data, FREE, model=PNP(pnp.Axial(given.nodes)), starts=given.starts))
-    problem = Problem(channel, data, FREE, PNP(pnp.Axial(given.nodes)))
+    problem = FitProblem(channel, data, FREE, PNP(pnp.Axial(given.nodes)))
     fit_problem(problem, starts=given.starts)
     times = [timed(lambda: fit_problem(problem, starts=given.starts))[1] for _ in range(given.repeats)]
     chi2, calls, scipy = by_scipy(problem, problem.space.starts(given.starts, 0))
     pnp_time = float(np.median(times))
-    looks = int(first.starts.steps.sum())
+    looks = int(first.starts.evaluations.sum())
     print(f"{len(FREE)} numbers, {problem.target.size} currents, {given.starts} starts, {given.nodes} elements")
     heads = ["time, s", "time / pnp", "model solved", "ms each", "best chi2", "starts there"]
     print(" " * 34 + "".join(head.rjust(width) for head, width in zip(heads, (9, 12, 14, 9, 11, 14), strict=True)))

@@ -19,7 +19,7 @@ def problem(nodes):
 
     import pnp
     from pnp.fit import PNP, IVData
-    from pnp.fit.estimate.problem import Problem
+    from pnp.fit.estimate.problem import FitProblem
 
     x = np.array([0.0, 3.0, 3.0, 5.0, 5.0, 8.0])
     channel = pnp.Channel.from_profiles(
@@ -39,7 +39,7 @@ def problem(nodes):
         )
         error = np.full(voltage.size, NOISE * np.abs(current).max())
         sets.append(IVData(voltage, current, error, **bath, label=f"{inside:g}|{outside:g} mM"))
-    return Problem(channel, sets, list(TRUTH), PNP(pnp.Axial(nodes)))
+    return FitProblem(channel, sets, list(TRUTH), PNP(pnp.Axial(nodes)))
 
 
 def fitted(of, replicas, seed, say):

@@ -36,7 +36,7 @@ ION_SETS = (
     (1, 1, 2, 3, -1, -2),
 )
 REGIONS = 3
-CLAIM = 0.01  # an unflagged current is at least this good: pnp.analysis.solution.COARSE_ERROR
+CLAIM = 0.01  # an unflagged current is at least this good: pnp.analysis.mesh_hierarchy.COARSE_ERROR
 RANGES = {
     "radius": (0.15, 50.0),  # nm
     "length": (0.5, 1e4),  # nm
@@ -122,8 +122,8 @@ def make_channel(numbers, valence, sharp):
     import jax.numpy as jnp
 
     import pnp
-    from pnp.channel.channel import Pore
     from pnp.channel.charge import VolumeCharge
+    from pnp.channel.pore import Pore
     from pnp.channel.profiles import Circle, Constant, Table
 
     names = [f"ion {k + 1}" for k in range(len(valence))]
@@ -159,7 +159,7 @@ def solve(group, nodes, settings=None, progress=None):
 
 
 def judge(found, reference):
-    """The status_message on every channel of a group, as masks [channel] by name, and how far off the currents are."""
+    """The verdict on every channel of a group, as masks [channel] by name, and how far off the currents are."""
     from pnp import Status
 
     coarse, absent = Status.MESH_TOO_COARSE, Status.NOT_CONVERGED

@@ -1,4 +1,4 @@
-"""Shared by all tests: compiled programs are kept between runs, and a few channels."""
+"""Shared by all tests: shapes are checked, compiled programs are kept between runs; and a few channels."""
 
 import os
 from pathlib import Path
@@ -11,9 +11,16 @@ os.environ["XLA_FLAGS"] = f"--xla_backend_optimization_level=0 {os.environ.get('
 
 import numpy as np
 import pytest
+from jaxtyping import install_import_hook
 
-import pnp
-from pnp.analysis import discretized
+# Shapes are checked at run time wherever arrays are computed with. Not where people pass lists, numbers and strings
+# (`theory`, `channel` and the functions of `analysis` that they call), which is checked there with messages for people.
+COMPUTED = ("discretized", "mesh_hierarchy", "solution", "section")
+CHECKED = ["pnp.finite_volume", "pnp.linalg", "pnp.solver", *(f"pnp.analysis.{name}" for name in COMPUTED)]
+install_import_hook(CHECKED, "beartype.beartype")
+
+import pnp  # noqa: E402, from here on checked
+from pnp.analysis import discretized  # noqa: E402
 
 IDEAL = pnp.channel.activity.Ideal()
 X = np.array([0.0, 3.0, 3.0, 5.0, 5.0, 8.0])
@@ -24,8 +31,8 @@ def hold_mesh(monkeypatch, mesh, grid=None):
     monkeypatch.setattr(discretized, "make_mesh", lambda channel, nodes: mesh)
     monkeypatch.setattr(discretized, "make_axisymmetric_mesh", lambda channel, resolution: grid)
     # Not the compiled ones, which would keep the mesh beyond the test.
-    for made in ("_line_levels", "_plane_levels", "_plane_levels_quickly"):
-        monkeypatch.setattr(discretized, made, getattr(discretized, made).__wrapped__)
+    for name in ("_discretize_axial", "_discretize_axisymmetric", "_discretize_axisymmetric_unoptimized"):
+        monkeypatch.setattr(discretized, name, getattr(discretized, name).__wrapped__)
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -85,6 +86,22 @@ def test_exit_codes_and_report(monkeypatch, capsys, tmp_path):
         main(["--only", "none-such"])
     assert stop.value.code == 2
     assert "none-such" in capsys.readouterr().err
+
+
+def test_every_module_with_a_source_is_a_case():
+    """And nothing else is; `--only` takes a folder for all its cases."""
+    folder = Path(validation.__file__).parent
+    files = [file for part in ("one_dimension", "axisymmetric") for file in (folder / part).glob("*.py")]
+    found = {f"{file.parent.name}.{file.stem}" for file in files if "\nSOURCE = " in file.read_text("utf-8")}
+    assert found == {name for names in validation.CASES.values() for name in names if "." in name}
+
+
+def test_only_takes_a_folder(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "validation.folder", ModuleType("validation.folder"))
+    for name in ("folder.one", "folder.two"):
+        fake(monkeypatch, name, result(1.0))
+    assert main(["--only", "folder"]) == 0
+    assert "2 cases, 2 checks" in capsys.readouterr().out
 
 
 def test_a_result_without_checks_has_not_passed():

@@ -17,7 +17,7 @@ from validation.case import Result
 
 @dataclass(frozen=True)
 class Run:
-    """A case that was run: its result, or the traceback of what it raised."""
+    """A case that was run: its result, or the traceback of its exception."""
 
     kind: str
     name: str
@@ -35,9 +35,11 @@ class Run:
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
     parser = argparse.ArgumentParser(
-        prog="python -m validation", description="Hold pnp against closed forms, properties, programs and measurements."
+        prog="python -m validation", description="Compare pnp with closed forms, properties, programs and measurements."
     )
-    parser.add_argument("--only", nargs="+", metavar="NAME", action="extend", help="run these cases only")
+    parser.add_argument(
+        "--only", nargs="+", metavar="NAME", action="extend", help="run these cases, or all of a folder, only"
+    )
     parser.add_argument("--report", type=Path, metavar="DIR", help="write index.html and a picture per case there")
     parser.add_argument(
         "--jobs",
@@ -53,7 +55,8 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"{kind}: {', '.join(names)}")
         return 0
     known = {name: kind for kind, names in CASES.items() for name in names}
-    unknown = [name for name in options.only or [] if name not in known]
+    chosen = lambda name, given: name == given or name.startswith(f"{given}.")
+    unknown = [given for given in options.only or [] if not any(chosen(name, given) for name in known)]
     if unknown:
         parser.error(f"no such case: {', '.join(unknown)} (the cases are {', '.join(known)})")
 
@@ -62,8 +65,8 @@ def main(arguments: list[str] | None = None) -> int:
     from validation import report  # from here on, JAX
 
     start = time.perf_counter()
-    wanted = [name for name in known if not options.only or name in options.only]
-    print(f"{len(wanted)} cases …", file=sys.stderr)
+    wanted = [name for name in known if not options.only or any(chosen(name, given) for given in options.only)]
+    print(f"{len(wanted)} cases", file=sys.stderr)
     # Threads compile several at once and share what they have.
     with ThreadPoolExecutor(max(1, options.jobs)) as pool:
         runs = list(pool.map(lambda name: run_case(known[name], name), wanted))
@@ -78,7 +81,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run_case(kind: str, name: str) -> Run:
-    """Run one case; whatever it raises is part of the answer."""
+    """Run one case; an exception becomes its `failure`."""
     start = time.perf_counter()
     try:
         module = importlib.import_module(f"validation.{name}")

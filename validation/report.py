@@ -1,4 +1,4 @@
-"""The table of all checks, and the report: one HTML file that holds everything, and a picture per case."""
+"""The table of all checks, and the report: one self-contained HTML file, and a picture per case."""
 
 import base64
 import html
@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from pnp.io.atomic_write import write_whole
 
-HEAD = ("case", "quantity", "computed", "exact", "error", "tolerance", "order", "status_message")
+HEAD = ("case", "quantity", "computed", "exact", "error", "tolerance", "order", "status")
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 76rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
 table { border-collapse: collapse; font-size: 0.85rem; margin: 1rem 0 }
@@ -26,7 +26,7 @@ h2 { margin-top: 3rem } .source { color: #555 }
 
 def versions() -> str:
     """The programs and the device behind the numbers."""
-    found = [f"{name} {importlib.metadata.version(name)}" for name in ("pnp", "jax", "numpy", "scipy")]
+    found = [f"{name} {importlib.metadata.version(name)}" for name in ("jax-pnp", "jax", "numpy", "scipy")]
     device = jax.devices()[0]
     return f"{', '.join(found)}, Python {platform.python_version()}; {device.platform} ({device.device_kind})"
 
@@ -44,9 +44,9 @@ def _cells(check) -> tuple[str, ...]:
     order = "" if check.observed_order is None else f"{check.observed_order:.2f}"
     if check.order is not None:
         order += f" ({check.order:g})"
-    status_message = "ok" if check.passed else "FAILED"
+    status = "ok" if check.passed else "FAILED"
     numbers = (value(check.computed), value(check.exact), size(check.error, 2), size(check.tolerance, 2))
-    return check.quantity, *numbers, order, status_message
+    return check.quantity, *numbers, order, status
 
 
 def table(runs, seconds: float) -> str:
@@ -61,8 +61,8 @@ def table(runs, seconds: float) -> str:
             text += ["", f"-- {kind} --"]
         text += map(join, rows(run))
     failed = [run.name for run in runs if not run.passed]
-    status_message = f"failed: {', '.join(failed)}" if failed else "all passed"
-    text += ["", f"{len(runs)} cases, {len(lines) - 1} checks, {seconds:.0f} s: {status_message}"]
+    outcome = f"failed: {', '.join(failed)}" if failed else "all passed"
+    text += ["", f"{len(runs)} cases, {len(lines) - 1} checks, {seconds:.0f} s: {outcome}"]
     return "\n".join(text)
 
 

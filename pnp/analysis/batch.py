@@ -22,7 +22,7 @@ from pnp.settings import CPU_BATCH, CPU_CONTINUATION_BATCH, GPU_BATCH, Settings
 
 def solve_batch(
     channels: Channel,
-    voltages: ArrayLike,
+    voltages: ArrayLike | Sequence,
     *,
     discretization: Discretization = AXIAL,
     settings: Settings | None = None,

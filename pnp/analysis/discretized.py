@@ -35,7 +35,7 @@ currents by as little."""
 class Discretized(eqx.Module):
     """A channel on nested meshes, coarse to fine. Programs that take one serve all channels of as many ions."""
 
-    x: Float[Array, " node"]
+    x: Float[Array, " x"]
     """Positions of the fine mesh's nodes, or of its slices of nodes, nm."""
     elements: tuple[Element | Cells, ...]
     """Of each mesh, coarse to fine."""
@@ -54,11 +54,11 @@ class Discretized(eqx.Module):
     permeability: Float[Array, " ion"]
     """1 / ∫ dx / (D A) from bath to bath, nm³/ns."""
     scheme: Scheme = eqx.field(static=True)
-    r: Float[Array, "slice node"] | None = None
+    r: Float[Array, "x across"] | None = None
     """Distances of the nodes from the axis, nm; None in one dimension."""
     axial: "Discretized | None" = None
     """The same channel in one dimension, whose solution is the guess for two."""
-    axial_position: Float[Array, "slice node"] | None = None
+    axial_position: Float[Array, "coarse_x coarse_across"] | None = None
     """Where on the axis the nodes of the coarse mesh take their guess from, nm."""
 
     def problem(self, mesh: int, voltage: Float[Array, ""]) -> Problem:

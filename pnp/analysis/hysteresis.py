@@ -1,6 +1,6 @@
 """Hysteresis: voltage swept up and down, and where the currents differ; for channels with several steady states."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import equinox as eqx
@@ -12,7 +12,7 @@ from jaxtyping import ArrayLike, Bool, Float
 from pnp.analysis.discretization import AXIAL, Discretization, axial_only
 from pnp.analysis.discretized import Discretized
 from pnp.analysis.mesh_hierarchy import SAFETY, assess, solve_on_meshes, without_profiles
-from pnp.analysis.solution import Currents
+from pnp.analysis.solution import Currents, labels
 from pnp.channel.channel import Channel
 from pnp.finite_volume.initial_guess import InitialGuess, guess_from
 from pnp.settings import Settings, Status
@@ -31,10 +31,14 @@ class Hysteresis(eqx.Module):
     """Each found from the solution at the next lower voltage; the first as `pnp.solve` finds it."""
     down: Currents
     """Each found from the solution at the next higher voltage; the first as `pnp.solve` finds it."""
-    relative_difference: Float[np.ndarray, " voltage"]
+    relative_difference: Float[np.ndarray, " voltage"] = eqx.field(
+        metadata=labels("1", "difference of the currents up and down / |I|")
+    )
     """|I_up − I_down| relative to the greater of the two (or to 0.1 % of what kT/e drives through the pore, where both
     are smaller); NaN where one is missing."""
-    multistable: Bool[np.ndarray, " voltage"]
+    multistable: Bool[np.ndarray, " voltage"] = eqx.field(
+        metadata=labels("1", "whether there are several steady states")
+    )
     """Whether there are several steady states: the difference is above 1e-6 and above five times the sum of the errors
     (conservation and discretisation) of both currents. The status of both is then MULTIPLE_SOLUTIONS, whatever it would
     be otherwise. False proves nothing: both sweeps may have followed the same branch."""
@@ -60,7 +64,7 @@ class Hysteresis(eqx.Module):
 
 def hysteresis(
     channel: Channel,
-    voltages: ArrayLike,
+    voltages: ArrayLike | Sequence,
     *,
     discretization: Discretization = AXIAL,
     settings: Settings | None = None,

@@ -4,13 +4,15 @@ The coarse mesh gives the fine one its initial guess and the answer its discreti
 Newton steps it saves.
 """
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from pnp import units
 from pnp.analysis.discretized import Discretized
-from pnp.analysis.solution import Currents, State
+from pnp.analysis.solution import CaseResult, State
 from pnp.finite_volume.initial_guess import InitialGuess, prolongate
 from pnp.finite_volume.problem import MeshSolution
 from pnp.settings import Settings, Status
@@ -129,5 +131,5 @@ def _status(fine, coarse, error):
 
 
 def without_profiles(state: State) -> dict[str, Array]:
-    """The numbers that a state shares with those of other cases, by field of `Currents`."""
-    return {name: getattr(state, name) for name in Currents.__dataclass_fields__ if name in State.__dataclass_fields__}
+    """The fields of `CaseResult`, by name."""
+    return {field.name: getattr(state, field.name) for field in dataclasses.fields(CaseResult)}

@@ -1,56 +1,69 @@
-"""A steady state of two dimensions, as pictures and files want it: where the membrane is, what flows, means."""
+"""An axisymmetric solution in the plane of z and r: position of the membrane, current density, means over the pore."""
 
-from typing import NamedTuple
+from dataclasses import dataclass, field
 
 import numpy as np
+from jaxtyping import Bool, Float
 
 from pnp import units
-from pnp.analysis.solution import Solution
+from pnp.analysis.solution import Solution, labels
 
 CURRENT_PER_RATE = units.CURRENT_PER_FLUX * units.MILLIMOLAR_PER_CHARGE_DENSITY
 """pA in one elementary charge per ns."""
 
 
-class Section(NamedTuple):
-    """The plane of z and r cut through a pore. Cells lie between slabs' neighbouring slices and nodes."""
+@dataclass(frozen=True)
+class Section:
+    """The half-plane of z and r of an axisymmetric solution.
 
-    z: np.ndarray
-    """[slice], nm."""
-    r: np.ndarray
-    """[slice, node], nm."""
-    wall: int
-    """The node of each slice on the wall of the pore."""
-    faces: tuple[int, int]
-    """The slices at the two faces of the membrane."""
-    potential: np.ndarray
-    """[slice, node], mV."""
-    concentration: np.ndarray
-    """[slice, node, ion], mM; zero in the membrane."""
-    flux_density: np.ndarray
-    """[2, slab, cell, ion], along z and away from the axis, ions/nm²/ns."""
-    current_density: np.ndarray
-    """[2, slab, cell], pA/nm²."""
+    Node (i, j) is node j, counted from the axis, of the axial slice i. Cell (i, j) has the nodes i, i + 1 and j, j + 1
+    for its corners; the cells between two slices are a slab.
+    """
+
+    z: Float[np.ndarray, " slice"]
+    """nm."""
+    r: Float[np.ndarray, "slice node"]
+    """nm."""
+    wall_index: int
+    """Node of each slice on the wall of the pore."""
+    membrane_slices: tuple[int, int]
+    """Slices at the inner and outer face of the membrane."""
+    potential: Float[np.ndarray, "slice node"]
+    """mV."""
+    concentration: Float[np.ndarray, "slice node ion"]
+    """mM, zero in the membrane."""
+    flux_density: Float[np.ndarray, "2 slab cell ion"]
+    """Ions per nm² and ns, along z and away from the axis."""
+    current_density: Float[np.ndarray, "2 slab cell"] = field(metadata=labels("pA/nm2", "electric current density"))
+    """Along z and away from the axis."""
 
     @property
-    def solid(self) -> np.ndarray:
-        """[slab, cell], True in the membrane."""
+    def solid_cells(self) -> Bool[np.ndarray, "slab cell"]:
+        """True for the cells of the membrane."""
         slab, cell = np.indices((self.z.size - 1, self.r.shape[1] - 1))
-        return np.asarray((slab >= self.faces[0]) & (slab < self.faces[1]) & (cell >= self.wall))
+        inner, outer = self.membrane_slices
+        return np.asarray((slab >= inner) & (slab < outer) & (cell >= self.wall_index))
 
     @property
-    def dry(self) -> np.ndarray:
-        """[slice, node], True within the membrane, where no ion comes; its surface is wet."""
+    def no_ion_nodes(self) -> Bool[np.ndarray, "slice node"]:
+        """True for the nodes within the membrane; those on its surface have ions."""
         index, node = np.indices(self.r.shape)
-        return np.asarray((index > self.faces[0]) & (index < self.faces[1]) & (node > self.wall))
+        inner, outer = self.membrane_slices
+        return np.asarray((index > inner) & (index < outer) & (node > self.wall_index))
 
     @property
-    def centres(self) -> tuple[np.ndarray, np.ndarray]:
-        """z [slab] and r [slab, cell] of the middle of the cells, nm."""
+    def cell_centres(self) -> tuple[Float[np.ndarray, " slab"], Float[np.ndarray, "slab cell"]]:
+        """z and r of the middle of the cells, nm."""
         rows = (self.r[1:] + self.r[:-1]) / 2
         return (self.z[1:] + self.z[:-1]) / 2, (rows[:, 1:] + rows[:, :-1]) / 2
 
-    def enclosed_current(self) -> np.ndarray:
-        """[slab, node]: current along z within the circle that a node's line makes in the middle of a slab, pA.
+    @property
+    def wall_radius(self) -> Float[np.ndarray, " pore_slice"]:
+        """Radius of the pore from mouth to mouth, nm."""
+        return self.r[self.membrane_slices[0] : self.membrane_slices[1] + 1, self.wall_index]
+
+    def enclosed_current(self) -> Float[np.ndarray, "slab node"]:
+        """Current along z within the circle through a node, in the middle of a slab, pA.
 
         Stokes' stream function: the current flows along the lines on which it is constant.
         """
@@ -58,32 +71,36 @@ class Section(NamedTuple):
         rings = np.pi * np.diff(rows**2, axis=1) * self.current_density[0]
         return np.concatenate([np.zeros((len(rings), 1)), np.cumsum(rings, axis=1)], axis=1)
 
-    def means(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """z [slice] of the pore, and means [slice, *any] over its cross-section of values [slice, node, *any]."""
-        pore = slice(self.faces[0], self.faces[1] + 1)
-        r, inner = self.r[pore, : self.wall + 1], values[pore, : self.wall + 1]
-        share = np.diff(r**2, axis=1) / r[:, -1:] ** 2
-        return self.z[pore], np.einsum("ij,ij...->i...", share, (inner[:, 1:] + inner[:, :-1]) / 2)
+    def means(
+        self, values: Float[np.ndarray, "slice node *any"]
+    ) -> tuple[Float[np.ndarray, " pore_slice"], Float[np.ndarray, "pore_slice *any"]]:
+        """z (nm) of the slices of the pore, and the means of nodal values over its cross-section there."""
+        pore = slice(self.membrane_slices[0], self.membrane_slices[1] + 1)
+        r, inner = self.r[pore, : self.wall_index + 1], values[pore, : self.wall_index + 1]
+        weight = np.diff(r**2, axis=1) / r[:, -1:] ** 2
+        return self.z[pore], np.einsum("ij,ij...->i...", weight, (inner[:, 1:] + inner[:, :-1]) / 2)
 
 
 def section(solution: Solution) -> Section:
-    """The section of a solution of two dimensions.
+    """The section of an axisymmetric solution.
 
-    Raises ValueError if it has one dimension only.
+    - solution: from `pnp.solve(channel, voltage, discretization=pnp.Axisymmetric())`.
+
+    Raises ValueError if the solution is axial.
     """
     if solution.r is None or solution.flux_density is None:
         raise ValueError("this solution has one dimension; solve with discretization=pnp.Axisymmetric()")
     channel = solution.channel
     z, r = np.asarray(solution.x), np.asarray(solution.r)
     mouths = np.array([float(channel.pore.start), float(channel.pore.end)])
-    near, far = (int(np.abs(z - mouth).argmin()) for mouth in mouths)
-    wall = int(np.abs(r[near] - float(np.asarray(channel.wall_radius(mouths))[0])).argmin())
+    inner, outer = (int(np.abs(z - mouth).argmin()) for mouth in mouths)
+    wall_index = int(np.abs(r[inner] - float(np.asarray(channel.wall_radius(mouths))[0])).argmin())
     flux = np.asarray(solution.flux_density)
     return Section(
         z,
         r,
-        wall,
-        (near, far),
+        wall_index,
+        (inner, outer),
         np.asarray(solution.potential),
         np.asarray(solution.concentration),
         flux,

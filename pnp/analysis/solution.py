@@ -9,29 +9,47 @@ from pnp.channel.channel import Channel
 from pnp.settings import Status
 
 
-class Currents(eqx.Module):
-    """Currents of many cases ([case]: voltages, channels or both). Unconverged, a case is NaN (see `status`).
+def labels(units: str, long_name: str) -> dict[str, str]:
+    """Metadata of a result's field: its unit and its meaning, which `pnp.io.datasets` writes beside the numbers."""
+    return {"units": units, "long_name": long_name}
 
-    The errors are those of `Solution`.
-    """
 
-    voltage: Float[Array, "*case"]
-    """mV."""
-    current: Float[Array, "*case"]
-    """pA, positive outward."""
-    ion_current: Float[Array, "*case ion"]
-    """pA."""
-    extrapolated_current: Float[Array, "*case"]
-    """pA, from both meshes: see `Solution.extrapolated_current`."""
-    status: Int[Array, "*case"]
-    conservation_error: Float[Array, "*case"]
-    discretization_error: Float[Array, "*case"]
-    iterations: Int[Array, "*case"]
-    worst_ion: Int[Array, "*case"]
-    worst_x: Float[Array, "*case"]
+Numbers = Array | np.ndarray
+
+
+class CaseResult(eqx.Module):
+    """What is known of every case ([case]: voltages, channels or both; none of these axes for a single state)."""
+
+    voltage: Float[Numbers, "*case"] = eqx.field(metadata=labels("mV", "potential inside minus outside"))
+    current: Float[Numbers, "*case"] = eqx.field(metadata=labels("pA", "total current, positive outward"))
+    ion_current: Float[Numbers, "*case ion"] = eqx.field(metadata=labels("pA", "current of each ion, positive outward"))
+    extrapolated_current: Float[Numbers, "*case"] = eqx.field(
+        metadata=labels("pA", "current extrapolated from both meshes")
+    )
+    """Richardson extrapolation I(N) + (I(N) − I(N/2)) / 3 of both meshes. Usually far closer than
+    `discretization_error`, which is that of `current`, says."""
+    status: Int[Numbers, "*case"] = eqx.field(metadata=labels("1", "how the solve ended"))
+    conservation_error: Float[Numbers, "*case"] = eqx.field(metadata=labels("1", "largest |ΔI|/|I| along x"))
+    """Largest deviation of the ion currents along x from their mean, relative to the current (or to 0.1 % of what kT/e
+    drives through the pore, where the current is smaller); in elements of less than average resistance in proportion
+    to it."""
+    discretization_error: Float[Numbers, "*case"] = eqx.field(
+        metadata=labels("1", "estimated error of the current / |I|")
+    )
+    """|I(N) − I(N/2)| / 3 of both meshes, relative as above; NaN if there is no solution on the coarser one, and so is
+    the extrapolated current."""
+    iterations: Int[Numbers, "*case"] = eqx.field(metadata=labels("1", "Newton steps on both meshes"))
+    worst_ion: Int[Numbers, "*case"]
+    """Unconverged, the unknown that kept changing most: the index of an ion, or −1 for the potential."""
+    worst_x: Float[Numbers, "*case"]
+    """Where it kept changing, nm; NaN if converged."""
+
+
+class Currents(CaseResult):
+    """Currents of many cases ([case]: voltages, channels or both). Unconverged, a case is NaN (see `status`)."""
+
     ion_names: tuple[str, ...] = eqx.field(static=True)
     discretization: Discretization = eqx.field(static=True)
-    """What was solved."""
 
     @property
     def converged(self) -> Array:
@@ -61,48 +79,32 @@ def status_message(
     return f"{text}; what kept changing was {what} at {'xz'[discretization.dimension - 1]} = {worst_x:.4g} nm"
 
 
-class State(eqx.Module):
-    """A steady state at one voltage, in numbers. Unconverged, every one of them is NaN (see `status`).
+class State(CaseResult):
+    """A steady state at one voltage, in numbers. Unconverged, every one of them is NaN (see `status`)."""
 
-    conservation_error: largest deviation of the ion currents along x from their mean, relative to
-    the current (or to 0.1 % of what kT/e drives through the pore, where the current is smaller); in elements
-    of less than average resistance in proportion to it.
-    discretization_error: estimated from the coarser mesh as |I(N) − I(N/2)| / 3, relative alike; NaN if there is no
-    solution on that one, and so is the extrapolated current.
-    """
-
-    voltage: Float[Array, ""]
-    """mV."""
-    x: Float[Array, " node"]
-    """nm; in two dimensions z, of slices of nodes."""
-    r: Float[Array, "node across"] | None
-    """nm, of the nodes of each slice; None in one dimension."""
-    potential: Float[Array, "node *across"]
-    """mV, zero in the outside bath."""
-    concentration: Float[Array, "node *across ion"]
-    """mM; where a potential of mean force jumps, the mean over the node's volume; zero in the membrane."""
-    flux_density: Float[Array, "2 slab cell ion"] | None
-    """Ions per nm² and ns, along z and away from the axis; None in one dimension."""
-    resistance: Float[Array, " 3"]
-    """GΩ, of the access from inside, the pore and the access from outside: what each dissipates per current squared.
-    Their sum is V/I between equal baths. NaN without current."""
-    flux: Float[Array, " ion"]
-    """Ions per ns through the pore, positive outward."""
-    ion_current: Float[Array, " ion"]
-    """pA, positive outward."""
-    current: Float[Array, ""]
-    """pA, positive outward."""
-    extrapolated_current: Float[Array, ""]
-    """pA: the current of both meshes extrapolated to no mesh at all (Richardson), I(N) + (I(N) − I(N/2)) / 3.
-    Usually far closer than `discretization_error`, which is that of `current`, says."""
-    status: Int[Array, ""]
-    conservation_error: Float[Array, ""]
-    discretization_error: Float[Array, ""]
-    iterations: Int[Array, ""]
-    worst_ion: Int[Array, ""]
-    """If it did not converge, the unknown that kept changing most: the index of an ion, or −1 for the potential."""
-    worst_x: Float[Array, ""]
-    """Where it did, nm; NaN if it converged."""
+    x: Float[Array, " node"] = eqx.field(
+        metadata=labels("nm", "position along the axis from inside to outside, 0 at the inside mouth")
+    )
+    """In two dimensions z, of slices of nodes."""
+    r: Float[Array, "node across"] | None = eqx.field(metadata=labels("nm", "distance from the axis"))
+    """Of the nodes of each slice; None in one dimension."""
+    potential: Float[Array, "node *across"] = eqx.field(
+        metadata=labels("mV", "electric potential, zero in the outside bath")
+    )
+    concentration: Float[Array, "node *across ion"] = eqx.field(
+        metadata=labels("mM", "concentration, zero in the membrane")
+    )
+    """Where a potential of mean force jumps, the mean over the node's volume."""
+    flux_density: Float[Array, "2 slab cell ion"] | None = eqx.field(
+        metadata=labels("1/nm2/ns", "ions per area and time")
+    )
+    """Along z and away from the axis; None in one dimension."""
+    resistance: Float[Array, " 3"] = eqx.field(
+        metadata=labels("GΩ", "what is dissipated in each part, over the current squared")
+    )
+    """Of the access from inside, the pore and the access from outside. Their sum is V/I between equal baths. NaN
+    without current."""
+    flux: Float[Array, " ion"] = eqx.field(metadata=labels("1/ns", "ions through the pore, positive outward"))
 
 
 class Solution(State):
@@ -110,7 +112,6 @@ class Solution(State):
 
     channel: Channel
     discretization: Discretization = eqx.field(static=True)
-    """What was solved."""
 
     @property
     def ion_names(self) -> tuple[str, ...]:
@@ -129,13 +130,13 @@ class Solution(State):
         return status_message(int(self.status), *worst, self.ion_names, self.discretization)
 
     def to_xarray(self):
-        """An `xarray.Dataset` of the profiles with units, names and provenance."""
+        """An `xarray.Dataset` of the state with units, names and provenance (`pnp.io.datasets.solution_dataset`)."""
         from pnp.io.datasets import solution_dataset
 
         return solution_dataset(self)
 
     def to_vtu(self, path) -> None:
-        """Write a solution of two dimensions as .vtu, for ParaView; see `pnp.io.vtu.write_vtu`, and what it raises."""
+        """Write an axisymmetric solution as .vtu, for ParaView (`pnp.io.vtu.write_vtu`)."""
         from pnp.io.vtu import write_vtu
 
         write_vtu(self, path)

@@ -1,6 +1,6 @@
 """Steady states of a channel: one (`solve`), an I–V curve, a reversal potential, a conductance."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -14,7 +14,7 @@ from pnp import units
 from pnp.analysis.discretization import AXIAL, Discretization
 from pnp.analysis.discretized import Discretized
 from pnp.analysis.mesh_hierarchy import assess, solve_on_meshes, steady_state, without_profiles
-from pnp.analysis.solution import Currents, Solution
+from pnp.analysis.solution import Currents, Solution, labels
 from pnp.channel.channel import Channel
 from pnp.finite_volume.problem import MeshSolution
 from pnp.settings import CPU_BATCH, Settings, Status
@@ -39,12 +39,12 @@ class IVCurve(Currents):
     """Currents of one channel at several voltages. A point that did not converge is NaN, and its status says so."""
 
     channel: Channel
-    slope: Float[Array, " voltage"]
-    """dI/dV, nS, from the solution's own derivative. Constant to differentiation: to differentiate a
-    conductance, use `pnp.conductance`."""
+    slope: Float[Array, " voltage"] = eqx.field(metadata=labels("nS", "slope conductance dI/dV"))
+    """From the solution's own derivative. Constant to differentiation: to differentiate a conductance, use
+    `pnp.conductance`."""
     permeability: Float[Array, " ion"]
-    """1 / ∫ dx / (D A) from bath to bath, nm³/ns: permeability times area of a pore of this shape without
-    charges and energies, which `pnp.theory.ghk_current` needs to say what GHK would."""
+    """1 / ∫ dx / (D A) from bath to bath, nm³/ns: permeability times area of a pore of this shape without charges and
+    energies, the input of `pnp.theory.ghk_current`."""
     settings: Settings
 
     def reversal_potential(self) -> float:
@@ -141,7 +141,7 @@ def solve(
 
 def iv_curve(
     channel: Channel,
-    voltages: ArrayLike,
+    voltages: ArrayLike | Sequence,
     *,
     discretization: Discretization = AXIAL,
     settings: Settings | None = None,

@@ -18,10 +18,11 @@ from pnp import units
 from pnp.channel.activity import ActivityModel, Ideal
 from pnp.channel.charge import ReflectedCharge, VolumeCharge
 from pnp.channel.ions import Ion, ion
+from pnp.channel.limits import MAX_POSITION_ENERGY
 from pnp.channel.membrane import Membrane, Reservoir
 from pnp.channel.pore import Pore
 from pnp.channel.profiles import ChannelError, Reflected, as_profile
-from pnp.channel.validate import HIGHEST_ENERGY, problems
+from pnp.channel.validate import problems
 from pnp.theory.electrolyte import born_energy, debye_length
 from pnp.tracing import is_traced
 
@@ -213,7 +214,7 @@ class Channel(eqx.Module):
         return jnp.stack([zero if p is None else self._pick(x, p(x), 0.0) for p in own], -1)
 
     def born_energy(self, x):
-        """[..., ion] Born energy at x, kT, within ±`HIGHEST_ENERGY`; zero unless `pore.born`."""
+        """[..., ion] Born energy at x, kT, within ±`MAX_POSITION_ENERGY`; zero unless `pore.born`."""
         if not self.pore.born:
             return jnp.zeros((*jnp.shape(x), len(self.ion_names)))
 
@@ -222,7 +223,7 @@ class Channel(eqx.Module):
                 return jnp.zeros(jnp.shape(x))
             within = self.pore.permittivity(x), self.bath_permittivity, self.temperature
             energy = born_energy(ion.radius, ion.valence, *within)
-            return self._pick(x, jnp.clip(energy, -HIGHEST_ENERGY, HIGHEST_ENERGY), 0.0)
+            return self._pick(x, jnp.clip(energy, -MAX_POSITION_ENERGY, MAX_POSITION_ENERGY), 0.0)
 
         return jnp.stack([one(self.ions[name]) for name in self.ion_names], -1)
 

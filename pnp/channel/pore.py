@@ -16,7 +16,7 @@ class Pore(eqx.Module):
     `area`: nm². `permittivity`: relative. `diffusivity`: nm²/ns for the ions named, all others
     have their bath value times `diffusivity_factor`. `pmf`: potential of mean force in kT, zero
     for ions not named. `charge`: fixed charges, added up. `born`: whether ions have the Born energy of the
-    pore's permittivity against the bath's as well, `theory.born_energy`, cut to ±`HIGHEST_ENERGY`.
+    pore's permittivity against the bath's as well, `theory.born_energy`, cut to ±`limits.MAX_POSITION_ENERGY`.
     """
 
     start: Float[Array, ""] | float

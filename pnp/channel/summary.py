@@ -8,7 +8,7 @@ import numpy as np
 from pnp import units
 from pnp.channel.activity import Steric
 from pnp.channel.channel import Channel
-from pnp.channel.validate import HIGHEST_ENERGY
+from pnp.channel.limits import MAX_POSITION_ENERGY
 
 SINGLE_FILE = 0.35
 """Radius in nm below which ions cannot pass each other (about two hydrated-ion radii)."""
@@ -65,7 +65,7 @@ def _born(channel, x) -> list[tuple[str, str]]:
         return []
     energy = np.asarray(channel.born_energy(x)).T
     listed = (f"{name} {_range(row)}" for name, row in zip(channel.ion_names, energy, strict=True))
-    cut = f", cut to ±{HIGHEST_ENERGY:g}" if np.abs(energy).max() >= HIGHEST_ENERGY else ""
+    cut = f", cut to ±{MAX_POSITION_ENERGY:g}" if np.abs(energy).max() >= MAX_POSITION_ENERGY else ""
     return [("Born energy", f"{', '.join(listed)} kT{cut}")]
 
 

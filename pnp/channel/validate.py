@@ -9,20 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from pnp.channel.limits import MAX_POSITION_ENERGY, STEEPEST_WALL, TEMPERATURES
+from pnp.theory.checks import NEUTRALITY
 from pnp.tracing import is_traced
 
 if TYPE_CHECKING:
     from pnp.channel.channel import Channel
-
-NEUTRALITY = 1e-6
-"""A bath counts as neutral while |Σ z c| stays below this fraction of Σ |z| c."""
-
-HIGHEST_ENERGY = 300.0
-"""kT: largest potential of mean force, and what a Born energy is cut to. An ion that is kept out by 40 kT carries
-nothing already; at 700 its concentration is zero in floating point, and its chemical potential nothing at all."""
-
-STEEPEST_WALL = 20.0
-"""Largest |dR/dx| of a wall that a grid can follow without folding."""
 
 
 def problems(channel: "Channel") -> list[str]:
@@ -42,8 +34,9 @@ def problems(channel: "Channel") -> list[str]:
         problem = bath_problem(known_part, {k: channel.ions[k].valence for k in known_part})
         found += [f"{name}: {problem}"] if problem else []
     temperature = float(channel.temperature)  # comparing JAX's numbers compiles a program for each comparison
-    if not 200 <= temperature <= 500:
-        found.append(f"temperature: {temperature:g} K is outside 200 to 500 K")
+    lowest, highest = TEMPERATURES
+    if not lowest <= temperature <= highest:
+        found.append(f"temperature: {temperature:g} K is outside {lowest:g} to {highest:g} K")
     found += _ion_problems(channel) + _activity_problems(channel) + _membrane_problems(channel)
     start, end = float(channel.pore.start), float(channel.pore.end)
     if not (np.isfinite([start, end]).all() and end > start):
@@ -53,7 +46,7 @@ def problems(channel: "Channel") -> list[str]:
         values = np.asarray(sample)
         kind = name.partition(".")[0]
         if kind == "pmf":
-            sound, rule = np.abs(values) <= HIGHEST_ENERGY, f"must stay within ±{HIGHEST_ENERGY:g} kT"
+            sound, rule = np.abs(values) <= MAX_POSITION_ENERGY, f"must stay within ±{MAX_POSITION_ENERGY:g} kT"
         elif kind == "charge":
             sound, rule = np.isfinite(values), "must be finite"
         else:

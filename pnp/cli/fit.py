@@ -1,12 +1,14 @@
-"""`pnp fit`: measured currents in, numbers of a channel out."""
+"""`pnp fit`: fit numbers of a channel to measured currents and reversal potentials."""
 
 import time
+import warnings
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pnp.cli.fit_tables import print_fit, whole_record
+from pnp.cli.fit_tables import Analyses, fit_json, print_fit
 from pnp.cli.options import (
     INTERRUPTED,
     NOT_CONVERGED,
@@ -30,13 +32,53 @@ from pnp.cli.options import (
 from pnp.cli.terminal import Format, Progress, cell, print_table, warn, wrote
 
 if TYPE_CHECKING:
+    from pnp.analysis.discretization import Discretization
     from pnp.channel.channel import Channel
-    from pnp.fit import Fit, Free
-    from pnp.fit.estimate.posterior import Posterior
-    from pnp.fit.estimate.profile_likelihood import Interval
+    from pnp.fit import Comparison, Fit, Free, Interval, IVData, Posterior, ReversalData
     from pnp.fit.model.base import Model
 
-CHECKPOINT = 10.0  # s between two writings of what an unfinished fit has
+CHECKPOINT = 10.0  # s between two writings of an unfinished fit
+_WARMUP = 150  # steps of the posterior's chains
+
+
+@dataclass(frozen=True)
+class _NumberOptions:
+    """What is fitted: --free, --each, --tie and --fix as they were typed."""
+
+    free: list[str]
+    each: list[str]
+    tie: list[str]
+    fix: list[str]
+
+
+@dataclass(frozen=True)
+class _SearchOptions:
+    """How the minimum is searched."""
+
+    starts: int
+    seed: int
+    robust: float | None
+    resume: Path | None
+
+
+@dataclass(frozen=True)
+class _OutputOptions:
+    """What is computed besides the fit, and where the results go."""
+
+    profile: bool
+    posterior: bool
+    samples: int
+    compare: bool
+    output_format: Format
+    output: Path | None
+    plot: Path | None
+
+    def check(self) -> None:
+        """Refuse files that could not be written, before any work is done."""
+        check_suffix(self.output, (".json",), "--output")
+        check_suffix(self.plot, PICTURES, "--plot")
+        if self.output_format is Format.csv:
+            fail("--format: a fit is printed as table or json")
 
 
 def fit(
@@ -118,41 +160,53 @@ def fit(
 ) -> None:
     """Fit numbers of a channel to measured currents: values with 95 % intervals, and what the data leave open."""
     discretization = make_discretization(dimension, nodes, resolution)
-    check_suffix(output, (".json",), "--output")
-    check_suffix(plot, PICTURES, "--plot")
-    if output_format is Format.csv:
-        fail("--format: a fit is printed as table or json")
+    outputs = _OutputOptions(profile, posterior, samples, compare, output_format, output, plot)
+    outputs.check()
     loaded, _ = load(channel, change, pore_profile, frame, radius_offset)
     chosen = _model(model, discretization)
     if numbers:
         return _list(chosen, loaded)
+    options = _NumberOptions(free or [], each or [], tie or [], fix or [])
+    search = _SearchOptions(starts or (16 if dimension == 1 else 2), seed, robust, resume)
+    _fit(loaded, data or [], chosen, options, search, outputs)
+
+
+def _fit(
+    channel: "Channel",
+    sources: list[str],
+    model: "Model",
+    options: _NumberOptions,
+    search: _SearchOptions,
+    outputs: _OutputOptions,
+) -> None:
+    """Fit, analyse, print and write; exit with the code of how it ended."""
     with bad_input():
-        wanted = _wanted(chosen, loaded, free or [], each or [], tie or [])
-        sets = _read(data or [])
-        begin = None if resume is None else _resumed(resume)
-        fixed = dict(_fixed(chosen, loaded, text) for text in fix or [])
-    arguments: dict[str, Any] = {"starts": starts or (16 if dimension == 1 else 2), "seed": seed, "robust": robust}
-    arguments |= {"begin": begin, "fixed": fixed}
-    found = _fitted(loaded, sets, wanted, chosen, arguments, output)
-    more: dict[str, Any] = {"intervals": None, "sampled": None, "against": None}
-    interrupted = found.status == "interrupted"
-    if found.status == "converged":
+        free = _free_numbers(model, channel, options)
+        data = _read(sources)
+        begin = None if search.resume is None else _resumed_starts(search.resume)
+        fixed = dict(_fixed_number(model, channel, text) for text in options.fix)
+    result = _run(channel, data, free, model, search, begin, fixed, outputs.output)
+    analyses, interrupted = Analyses(), result.status == "interrupted"
+    if result.status == "converged":
         try:
-            more["against"] = _constant_field(found, loaded, sets, arguments) if compare else None
-            more["intervals"] = _profiled(found) if profile else None
-            more["sampled"] = _sampled(found, samples, seed) if posterior else None
-        except KeyboardInterrupt:  # the fit itself is there
+            if outputs.compare:
+                analyses.comparison = _compare(result, channel, data, search)
+            if outputs.profile:
+                analyses.profile = _profile(result)
+            if outputs.posterior:
+                analyses.posterior = _sample(result, outputs.samples, search.seed)
+        except KeyboardInterrupt:  # the fit itself is complete
             interrupted = True
-    print_fit(found, output_format, **more)
-    _keep(found, output, plot, **more)
-    warn([*found.warnings, *(more["sampled"].warnings if more["sampled"] else ())])
+    print_fit(result, outputs.output_format, analyses)
+    _write(result, analyses, outputs.output, outputs.plot)
+    warn([*result.warnings, *(analyses.posterior.warnings if analyses.posterior else ())])
     if interrupted:
         fail("interrupted: --resume goes on from what --output has written", INTERRUPTED)
-    if found.status != "converged":
+    if result.status != "converged":
         raise typer.Exit(NOT_CONVERGED)
 
 
-def _model(name: str, discretization) -> "Model":
+def _model(name: str, discretization: "Discretization") -> "Model":
     from pnp.fit import GHK, PNP
 
     if name not in ("pnp", "ghk"):
@@ -165,33 +219,40 @@ def _list(model: "Model", channel: "Channel") -> None:
     print_table(["number", "value", "unit"], rows, left=(0, 2))
 
 
-def _wanted(model, channel, free: list[str], each: list[str], tie: list[str]) -> "list[Free]":
+def _free_numbers(model: "Model", channel: "Channel", options: _NumberOptions) -> "list[Free]":
     from pnp.fit import FitError
 
-    if not free and not each:
+    if not options.free and not options.each:
         raise FitError(
             "nothing is free: name what to fit, such as --free pore.diffusivity.K; --list shows what there is"
         )
+    ties = _ties(options.tie)
+    free = [_free_number(model, channel, text, "--free", ties) for text in options.free]
+    free += [_free_number(model, channel, text, "--each", ties) for text in options.each]
+    unknown = set(ties) - {f.path for f in free}
+    if unknown:
+        raise FitError(f"--tie: {sorted(unknown)[0]} is not free; name it with --free as well")
+    return free
+
+
+def _ties(texts: list[str]) -> dict[str, dict[str, float]]:
+    """Factors of the tied numbers by their paths, for each number that they follow."""
+    from pnp.fit import FitError
+
     ties: dict[str, dict[str, float]] = {}
-    for text in tie:
+    for text in texts:
         path, equals, other = text.partition("=")
-        factor, times, to = other.rpartition("*")
+        factor, times, free = other.rpartition("*")
         try:
-            ties.setdefault(to.strip(), {})[path.strip()] = float(factor) if times else 1.0
+            ties.setdefault(free.strip(), {})[path.strip()] = float(factor) if times else 1.0
         except ValueError:
             equals = ""
-        if not equals or not to.strip():
+        if not equals or not free.strip():
             raise FitError(f"--tie expects PATH=PATH or PATH=FACTOR*PATH, not '{text}'")
-    found = [
-        _parsed(model, channel, t, option, ties) for option, ts in (("--free", free), ("--each", each)) for t in ts
-    ]
-    lost = set(ties) - {f.path for f in found}
-    if lost:
-        raise FitError(f"--tie: {sorted(lost)[0]} is not free; name it with --free as well")
-    return found
+    return ties
 
 
-def _fixed(model, channel, text: str) -> tuple[str, float]:
+def _fixed_number(model: "Model", channel: "Channel", text: str) -> tuple[str, float]:
     from pnp.fit import FitError
 
     path, equals, value = (part.strip() for part in text.partition("="))
@@ -200,8 +261,8 @@ def _fixed(model, channel, text: str) -> tuple[str, float]:
     return path, _quantity(model, channel, "--fix", path, value)
 
 
-def _quantity(model, channel, option: str, path: str, text: str) -> float:
-    """A value of the number of that path, in its unit."""
+def _quantity(model: "Model", channel: "Channel", option: str, path: str, text: str) -> float:
+    """A value of the number at that path, in its unit."""
     from pnp.fit import FitError
     from pnp.io import quantity
 
@@ -213,109 +274,125 @@ def _quantity(model, channel, option: str, path: str, text: str) -> float:
         raise FitError(f"{option} {path}: {error}") from None
 
 
-def _parsed(model, channel, text: str, option: str, ties: dict) -> "Free":
-    """PATH or PATH=LOW:HIGH, either of which may be left out or carry a unit."""
+def _free_number(model: "Model", channel: "Channel", text: str, option: str, ties: dict) -> "Free":
+    """From PATH or PATH=LOW:HIGH, where either bound may be left out or have a unit."""
     from pnp.fit import FitError, Free
 
     path, equals, bounds = (part.strip() for part in text.partition("="))
     first, colon, last = (part.strip() for part in bounds.partition(":"))
     if equals and not colon:
         raise FitError(f"{option} expects PATH or PATH=LOW:HIGH, such as pore.charge.0.amount=-5:0, not '{text}'")
-    low, high = (_quantity(model, channel, option, path, b) if b else None for b in (first, last))
+    low, high = (_quantity(model, channel, option, path, bound) if bound else None for bound in (first, last))
     return Free(path, low, high, each=option == "--each", tied=ties.get(path, {}))
 
 
-def _read(sources: list[str]) -> list:
-    from pnp.fit import FitError
-    from pnp.fit.data.source import read
+def _read(sources: list[str]) -> "list[IVData | ReversalData]":
+    from pnp.fit import FitError, read
 
     if not sources:
         raise FitError("there are no data: name at least one CSV file with the columns V_mV and I_pA")
     return [read(source) for source in sources]
 
 
-def _resumed(path: Path):
-    from pnp.fit.record import resumed
+def _resumed_starts(path: Path) -> list[dict[str, float]]:
+    from pnp.fit.record import resumed_starts
 
-    return resumed(path)
+    return resumed_starts(path)
 
 
-def _fitted(channel, sets, wanted, model, arguments: dict, output: Path | None) -> "Fit":
-    """Under a progress bar; what an unfinished fit has is written now and then."""
-    from pnp.fit import fit as fitted
+def _run(channel, data, free, model, search: _SearchOptions, begin, fixed, output: Path | None) -> "Fit":
+    """Fit under a progress bar, and write the unfinished fit now and then."""
+    from pnp import fit as fits
     from pnp.fit.record import unfinished_record, write_record
 
-    count = len(arguments["begin"] or range(arguments["starts"]))
-    last = [time.monotonic(), 0]
-    with Progress(f"{channel.name}: starts", total=count) as progress, bad_input():
+    written, done = time.monotonic(), 0
+    with Progress(f"{channel.name}: starts", total=len(begin or range(search.starts))) as progress, bad_input():
 
-        def report(problem, run):
-            done = int(run.done.sum())
-            progress.advance(done - last[1])
-            last[1] = done
-            if output and time.monotonic() - last[0] > CHECKPOINT:
-                write_record(unfinished_record(problem, run), output)
-                last[0] = time.monotonic()
+        def report(problem, state):
+            nonlocal written, done
+            before, done = done, int(state.done.sum())
+            progress.advance(done - before)
+            if output and time.monotonic() - written > CHECKPOINT:
+                write_record(unfinished_record(problem, state), output)
+                written = time.monotonic()
 
         try:
-            return fitted(channel, sets, wanted, model=model, report=report, **arguments)
+            return fits.fit(
+                channel,
+                data,
+                free,
+                model=model,
+                starts=search.starts,
+                seed=search.seed,
+                robust=search.robust,
+                fixed=fixed,
+                begin=begin,
+                report=report,
+            )
         except KeyboardInterrupt:
             fail("interrupted before any start had a value", INTERRUPTED)
             raise
 
 
-def _profiled(found: "Fit") -> "dict[str, Interval]":
-    import warnings
-
+def _profile(result: "Fit") -> "dict[str, Interval]":
     from pnp.fit.estimate.profile_likelihood import profile
 
-    last = [0]
-    names = found.problem.space.names
+    done = 0
+    names = result.problem.space.names
     with Progress("profile of the likelihood", total=2 * len(names)) as progress:
 
         def report(ends: int):
-            progress.advance(ends - last[0])
-            last[0] = ends
+            nonlocal done
+            progress.advance(ends - done)
+            done = ends
 
-        with warnings.catch_warnings(record=True) as said:
-            intervals = profile(found, report=report)
-    warn(list(dict.fromkeys(str(each.message) for each in said)))
+        with warnings.catch_warnings(record=True) as caught:
+            intervals = profile(result, report=report)
+    warn(list(dict.fromkeys(str(each.message) for each in caught)))
     return intervals
 
 
-def _sampled(found: "Fit", samples: int, seed: int) -> "Posterior":
+def _sample(result: "Fit", samples: int, seed: int) -> "Posterior":
     from pnp.fit.estimate.posterior import posterior
 
-    warmup = 150
-    with Progress("posterior", total=warmup + samples) as progress, bad_input():
-        return posterior(found, samples=samples, warmup=warmup, seed=seed, report=lambda done: progress.advance(1))
+    with Progress("posterior", total=_WARMUP + samples) as progress, bad_input():
+        return posterior(result, samples=samples, warmup=_WARMUP, seed=seed, report=lambda done: progress.advance(1))
 
 
-def _constant_field(found, channel, sets, arguments):
-    from pnp.fit import fit as fitted
-    from pnp.fit.estimate.comparison import compare
+def _compare(result: "Fit", channel: "Channel", data: list, search: _SearchOptions) -> "Comparison":
+    """With a fit of all permeabilities in a constant field."""
+    from pnp import fit as fits
 
-    ions = [f"permeability.{name}" for name in channel.ion_names]
+    permeabilities = [f"permeability.{name}" for name in channel.ion_names]
     with bad_input():
-        if found.problem.model.name == "ghk":
-            fail("--compare holds a fit by PNP against a constant field: leave out --model ghk")
-        return compare(fitted(channel, sets, ions, model="ghk", **{**arguments, "begin": None, "fixed": None}), found)
+        if result.problem.model.name == "ghk":
+            fail("--compare compares a fit by PNP with a constant field: leave out --model ghk")
+        ghk = fits.fit(
+            channel,
+            data,
+            permeabilities,
+            model="ghk",
+            starts=search.starts,
+            seed=search.seed,
+            robust=search.robust,
+        )
+        return fits.compare(ghk, result)
 
 
-def _keep(found, output: Path | None, plot: Path | None, intervals, sampled, against) -> None:
+def _write(result: "Fit", analyses: Analyses, output: Path | None, plot: Path | None) -> None:
+    """Write the record, beside it the fitted channel if there is one for all data sets, and the picture."""
     from pnp.fit.record import write_channel, write_record
 
     with files_checked(), bad_input():
         if output:
-            write_record(whole_record(found, intervals, sampled, against), output)
+            write_record(fit_json(result, analyses), output)
             wrote(output)
-            if found.problem.model.name == "pnp" and not any(
-                f.each and f.path != "channels" for f in found.problem.free
-            ):
-                write_channel(found, output.with_suffix(".toml"))
+            individual = any(f.each and f.path != "channels" for f in result.problem.free)
+            if result.problem.model.name == "pnp" and not individual:
+                write_channel(result, output.with_suffix(".toml"))
                 wrote(output.with_suffix(".toml"))
         if plot:
             from pnp.fit.plot import plot_fit
 
-            save_picture(plot, lambda: plot_fit(found, against.ghk if against else None))
+            save_picture(plot, lambda: plot_fit(result, analyses.comparison.ghk if analyses.comparison else None))
             wrote(plot)

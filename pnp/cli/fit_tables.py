@@ -1,59 +1,72 @@
-"""What a person sees of a fit."""
+"""A fit for people, as tables, and for programs, as JSON."""
 
 import json
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pnp.cli.terminal import Format, cell, print_table, stdout
 
 if TYPE_CHECKING:
-    from pnp.fit import Fit
+    from pnp.fit import Comparison, Estimate, Fit, Interval, Posterior
 
 
-def print_fit(found: "Fit", output_format: Format, intervals, sampled, against) -> None:
-    """A fit, and profiles, samples and a comparison if there are any, for people or as JSON for programs."""
+@dataclass
+class Analyses:
+    """What was computed of a fit besides the fit itself."""
+
+    profile: "dict[str, Interval] | None" = None
+    posterior: "Posterior | None" = None
+    comparison: "Comparison | None" = None
+
+
+def print_fit(fit: "Fit", output_format: Format, analyses: Analyses) -> None:
+    """Print a fit and its analyses."""
     if output_format is Format.json:
-        stdout.file.write(json.dumps(whole_record(found, intervals, sampled, against), indent=1) + "\n")
+        stdout.file.write(json.dumps(fit_json(fit, analyses), indent=1) + "\n")
         return
-    _print_estimates(found.parameters, intervals, sampled)
-    if found.ratios:
+    _print_estimates(fit.parameters, analyses)
+    if fit.ratios:
         stdout.print()
-        _print_estimates(found.ratios, None, None, "permeability ratio")
-    _print_correlation(found)
-    p = "" if found.probability is None else f", p = {found.probability:.2g}"
-    share = f"{int(found.agreeing.sum())} of {found.agreeing.size}"
-    left = f"chi2 {cell(found.chi2)}" if found.scatter is None else f"scatter {cell(found.scatter, 4)} {found.unit}"
-    stdout.print(
-        f"\n{left} for {found.dof} degrees of freedom{p}; "
-        f"AIC {cell(found.aic)}, BIC {cell(found.bic)}; "
-        f"{found.status.replace('_', ' ')}, {share} starts found this minimum",
-        highlight=False,
-        soft_wrap=True,
+        _print_estimates(fit.ratios, Analyses(), "permeability ratio")
+    _print_correlation(fit)
+    p = "" if fit.probability is None else f", p = {fit.probability:.2g}"
+    misfit = f"chi2 {cell(fit.chi2)}" if fit.scatter is None else f"scatter {cell(fit.scatter, 4)} {fit.unit}"
+    _print_line(
+        f"\n{misfit} for {fit.dof} degrees of freedom{p}; "
+        f"AIC {cell(fit.aic)}, BIC {cell(fit.bic)}; {fit.status.replace('_', ' ')}, "
+        f"{int(fit.at_minimum.sum())} of {fit.at_minimum.size} starts found this minimum"
     )
-    if found.problem.model.finer:
-        errors = (f"{name} {values:.1e}" for name, values in found.solver_errors.items())
-        stdout.print(f"solved with errors of at most: {', '.join(errors)}", highlight=False, soft_wrap=True)
-    if against is not None:
-        stdout.print(against.status_message, highlight=False, soft_wrap=True)
+    if fit.problem.model.discretization is not None:
+        errors = (f"{name} {values:.1e}" for name, values in fit.solver_errors.items())
+        _print_line(f"solved with errors of at most: {', '.join(errors)}")
+    if analyses.comparison is not None:
+        _print_line(analyses.comparison.status_message)
 
 
-def _print_estimates(estimates: dict, intervals, sampled, what: str = "number") -> None:
-    heads = [what, "value", "95 % from", "to", "unit"]
-    heads += ["profile from", "to"] if intervals else []
-    quantiles = sampled.interval() if sampled else {}
-    heads += ["posterior from", "to", "R-hat"] if sampled else []
+def _print_line(text: str) -> None:
+    stdout.print(text, highlight=False, soft_wrap=True)
+
+
+def _print_estimates(estimates: "dict[str, Estimate]", analyses: Analyses, name_heading: str = "number") -> None:
+    profile, posterior = analyses.profile, analyses.posterior
+    heads = [name_heading, "value", "95 % from", "to", "unit"]
+    heads += ["profile from", "to"] if profile else []
+    heads += ["posterior from", "to", "R-hat"] if posterior else []
+    quantiles = posterior.interval() if posterior else {}
     rows = []
     for i, (name, e) in enumerate(estimates.items()):
         ends = [_rounded(v, e.std) for v in (e.low, e.high)] if e.std else ["not determined", ""]
         row = [name, _rounded(e.value, e.std), *ends, e.unit]
-        row += [_rounded(v, e.std) for v in intervals[name]] if intervals else []
-        row += [*(_rounded(v, e.std) for v in quantiles[name]), cell(float(sampled.r_hat[i]), 4)] if sampled else []
+        row += [_rounded(v, e.std) for v in profile[name]] if profile else []
+        if posterior:
+            row += [*(_rounded(v, e.std) for v in quantiles[name]), cell(float(posterior.r_hat[i]), 4)]
         rows.append(row)
     print_table(heads, rows, left=(0, 4))
 
 
 def _rounded(value: float | None, std: float | None) -> str:
-    """To two digits of its error; of what is not determined the order of magnitude."""
+    """To two digits of its error; the order of magnitude if it is not determined."""
     if value is None:
         return "—"
     if not std:
@@ -64,10 +77,10 @@ def _rounded(value: float | None, std: float | None) -> str:
     return f"{round(value, decimals):.{max(decimals, 0)}f}"
 
 
-def _print_correlation(found: "Fit") -> None:
+def _print_correlation(fit: "Fit") -> None:
     import numpy as np
 
-    names, matrix = found.problem.space.names, np.asarray(found.correlation)
+    names, matrix = fit.problem.space.names, np.asarray(fit.correlation)
     if len(names) < 2 or len(names) > 12:
         return
     stdout.print()
@@ -83,17 +96,18 @@ def _print_correlation(found: "Fit") -> None:
     print_table(heads, rows, left=(0,))
 
 
-def whole_record(found, intervals, sampled, against) -> dict:
-    """All of it as plain data."""
+def fit_json(fit: "Fit", analyses: Analyses) -> dict:
+    """A fit and its analyses as plain data."""
     from pnp.fit.record import fit_record
 
-    record = fit_record(found, intervals, sampled)
-    if against is not None:
+    record = fit_record(fit, analyses.profile, analyses.posterior)
+    if analyses.comparison is not None:
+        ghk = analyses.comparison.ghk
         record["constant_field"] = {
-            "chi2": against.ghk.chi2,
-            "dof": against.ghk.dof,
-            "aic": against.ghk.aic,
-            "bic": against.ghk.bic,
-            "status_message": against.status_message,
+            "chi2": ghk.chi2,
+            "dof": ghk.dof,
+            "aic": ghk.aic,
+            "bic": ghk.bic,
+            "status_message": analyses.comparison.status_message,
         }
     return record

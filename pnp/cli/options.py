@@ -1,7 +1,10 @@
-"""What the commands take: their options, read and refused with a message before any work is done."""
+"""Arguments and options that commands share, and their checks before any work is done.
+
+What is wrong ends a command by `fail`: a message on stderr and an exit code.
+"""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -20,7 +23,7 @@ BAD_INPUT, NOT_CONVERGED, INTERRUPTED = 2, 3, 130
 PICTURES = (".png", ".pdf", ".svg")
 
 VOLTAGES = {1: "-200:200:41", 2: "-200:200:11"}
-"""What an I–V curve has unless other voltages are given, by dimension."""
+"""Default voltages of an I–V curve, by dimension."""
 
 ChannelArgument = Annotated[
     str,
@@ -65,14 +68,14 @@ ResolutionOption = Annotated[
 ]
 
 
-def fail(message: str, code: int = BAD_INPUT) -> Any:
-    """Say why, and end."""
+def fail(message: str, code: int = BAD_INPUT) -> NoReturn:
+    """End the command with a message on stderr."""
     stderr.print(message, style="red", highlight=False, markup=False, soft_wrap=True)
     raise typer.Exit(code)
 
 
 def load(name: str, changes: list[str] | None, hole: Path | None, frame: int, offset: str):
-    """The channel and the checked contents of its file."""
+    """The channel, and the checked contents of its file; bad input ends the command."""
     from pnp.io import quantity
     from pnp.io.channel_file import reader as channel_file
 
@@ -86,7 +89,7 @@ def load(name: str, changes: list[str] | None, hole: Path | None, frame: int, of
 
 
 def _assignment(text: str) -> tuple[str, Any]:
-    """PATH=VALUE, the value as TOML would read it, or else as the text it is."""
+    """PATH=VALUE, the value as TOML reads it, or else as text."""
     import tomllib
 
     path, equals, value = text.partition("=")
@@ -99,7 +102,7 @@ def _assignment(text: str) -> tuple[str, Any]:
 
 
 def number(text: str) -> float | str:
-    """A number if it reads as one, or else the text, which may carry a unit."""
+    """A number if it reads as one, or else the text, which may have a unit."""
     try:
         return float(text)
     except ValueError:
@@ -107,7 +110,7 @@ def number(text: str) -> float | str:
 
 
 def read_voltages(text: str):
-    """FIRST:LAST:COUNT, or a list, as an array in mV."""
+    """Voltages [voltage] in mV from FIRST:LAST:COUNT or a comma-separated list."""
     import numpy as np
 
     wrong = (
@@ -131,9 +134,9 @@ def read_voltages(text: str):
 def make_discretization(
     dimension: int, nodes: int, resolution: float | None, hysteresis: bool = False
 ) -> "Axial | Axisymmetric":
-    """The discretisation that the options ask for; refuses those that do not belong together."""
+    """The discretisation of these options; options that do not belong together end the command."""
     if dimension == 1 and resolution is not None:
-        fail("--resolution is that of a mesh of two dimensions: add --dimension 2, or give --nodes instead")
+        fail("--resolution is of a mesh in two dimensions: add --dimension 2, or give --nodes instead")
     if dimension == 2 and hysteresis:
         fail("--hysteresis follows the solution in one dimension only: leave out --dimension 2")
     from pnp.analysis.discretization import Axial, Axisymmetric
@@ -142,15 +145,14 @@ def make_discretization(
         return Axial(nodes) if dimension == 1 else Axisymmetric(1.0 if resolution is None else resolution, nodes)
     except ValueError as error:
         fail(str(error))
-        raise
 
 
-def check_suffix(path: Path | None, known: tuple[str, ...], option: str) -> None:
-    """Refuse a file that could not be written before the work is done, not after."""
+def check_suffix(path: Path | None, suffixes: tuple[str, ...], option: str) -> None:
+    """End the command before any work is done if a file could not be written afterwards."""
     if path is None:
         return
-    if path.suffix not in known:
-        fail(f"{option}: {path} must end in {' or '.join(known)}")
+    if path.suffix not in suffixes:
+        fail(f"{option}: {path} must end in {' or '.join(suffixes)}")
     if not path.parent.is_dir():
         fail(f"{option}: the folder {path.parent} does not exist")
 
@@ -167,7 +169,7 @@ def save_picture(path: Path, draw: "Callable[[], Figure]") -> None:
 
 
 class bad_input:  # noqa: N801 (reads as a statement)
-    """Within it, what the library refuses becomes a message and exit code 2."""
+    """Within it, a ValueError of the library becomes a message and exit code 2."""
 
     errors: tuple[type[Exception], ...] = (ValueError,)
 
@@ -180,6 +182,6 @@ class bad_input:  # noqa: N801 (reads as a statement)
 
 
 class files_checked(bad_input):  # noqa: N801
-    """Within it, so does a file that cannot be written."""
+    """Within it, an OSError becomes a message and exit code 2."""
 
     errors = (OSError,)

@@ -18,16 +18,17 @@ from collections.abc import Sequence
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from pnp.channel.activity import ActivityCoefficients
 from pnp.theory.ghk import bernoulli
 
-State = Sequence[Float[Array, "*place"]]
+State = Sequence[Float[Array, "*#place"]] | Float[Array | np.ndarray, "unknown *#place"]
 ActivityPair = tuple[ActivityCoefficients, ActivityCoefficients]
 """Activity coefficients at the left and the right end of an element."""
 
-LARGEST_ENERGY = 500.0
+MAX_ION_ENERGY = 500.0
 """kT: bound on the energy z phi + w of an ion. At e⁻⁵⁰⁰ = 1e-217 of a bath's concentration an ion carries nothing
 either way, but that is still a number by which elimination can divide."""
 
@@ -35,19 +36,19 @@ either way, but that is still a number by which elimination can divide."""
 class Element(eqx.Module):
     """The properties of the pore between two nodes; `end` is (left, right)."""
 
-    dielectric_conductance: Float[Array, "*place"]
+    dielectric_conductance: Float[Array, "*#place"]
     """permittivity_scale · ε A / h of the element, mM nm³ per kT/e."""
-    conductance: Float[Array, "ion *place"]
+    conductance: Float[Array, "ion *#place"]
     """D_k A / h, nm³/ns."""
-    volume: Float[Array, "end *place"]
+    volume: Float[Array, "end *#place"]
     """Volume of the half next to the left and to the right node, nm³."""
-    charge: Float[Array, "end *place"]
+    charge: Float[Array, "end *#place"]
     """Fixed charge in each half, mM nm³."""
-    position_energy: Float[Array, "end ion *place"]
+    position_energy: Float[Array, "end ion *#place"]
     """w, the part of mu that position alone sets, at the two ends and seen from inside the element, kT."""
-    inside_reference: Bool[Array, "*place"]
+    inside_reference: Bool[Array, "*#place"]
     """Whether mu at the left end is counted from the inside bath's; see `Problem`."""
-    reference_switch: Bool[Array, "*place"]
+    reference_switch: Bool[Array, "*#place"]
     """Whether the reference changes to the outside bath's across this element."""
 
 
@@ -96,7 +97,7 @@ def composition(phi, mu, energy, valence, activity: ActivityCoefficients) -> tup
 def _energy_and_log_activity(phi, mu, energy, valence):
     """z phi + w and mu − z phi − w of each ion."""
     whole = [z * phi + w for z, w in zip(valence, energy, strict=True)]
-    bounded = [jnp.where(e < LARGEST_ENERGY, e, LARGEST_ENERGY) for e in whole]
+    bounded = [jnp.where(e < MAX_ION_ENERGY, e, MAX_ION_ENERGY) for e in whole]
     return bounded, [m - e for m, e in zip(mu, bounded, strict=True)]
 
 
@@ -114,7 +115,7 @@ def _compositions(left, right, reference, element, valence, activity):
 
 def end_concentrations(
     left: State, right: State, reference, element: Element, valence, activity: ActivityPair
-) -> list[list[Float[Array, "*place"]]]:
+) -> list[list[Float[Array, "*#place"]]]:
     """c of each ion at the two ends of an element, seen from inside it, [end][ion], mM."""
     return [c for _, c in _compositions(left, right, reference, element, valence, activity)]
 
@@ -131,7 +132,7 @@ def solve_activities(
 
 def element_flux(
     left: State, right: State, reference, element: Element, valence, activity: ActivityPair
-) -> list[Float[Array, "*place"]]:
+) -> list[Float[Array, "*#place"]]:
     """Flux of each ion through one element, mM nm³/ns."""
     at = (left, right, reference, element, valence)
     return _ion_fluxes(*_weights_and_steps(*at, _compositions(*at, activity)))
@@ -154,7 +155,7 @@ def _ion_fluxes(weights, steps, known=None):
 
 def one_way_fluxes(
     left: State, right: State, reference, element: Element, valence, activity: ActivityPair
-) -> list[list[Float[Array, "*place"]]]:
+) -> list[list[Float[Array, "*#place"]]]:
     """Flux of each ion from each end if the other end held none, [end][ion].
 
     The flux of point ions is the first less the second, and each is proportional to the concentration at its end.
@@ -167,7 +168,7 @@ def one_way_fluxes(
 
 def resistance(
     left: State, right: State, reference, element: Element, valence, activity: ActivityPair
-) -> tuple[list[Float[Array, "*place"]], list[Float[Array, "*place"]]]:
+) -> tuple[list[Float[Array, "*#place"]], list[Float[Array, "*#place"]]]:
     """Resistance R of one element to each ion, where R J = e^mu_L − e^mu_R exactly.
 
     Returns (h, f) with R = e^h f, since e^h may overflow: R is e^ψ integrated over dx / (D A) with ψ linear, that is

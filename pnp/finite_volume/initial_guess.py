@@ -16,15 +16,15 @@ _HALVINGS = 16  # of some 120 kT/e: a guess needs a thousandth
 class InitialGuess(NamedTuple):
     """Where Newton and its continuation begin: phi and absolute mu (kT) per node."""
 
-    full: Float[Array, "unknown *place"]
+    full: Float[Array, "unknown *#place"]
     """For the whole problem at the voltage `voltage`."""
-    first: Float[Array, "unknown *place"]
+    first: Float[Array, "unknown *#place"]
     """For the problem in which continuation begins, see `continued`."""
-    voltage_profile: Float[Array, "*place"]
+    voltage_profile: Float[Array, "*#place"]
     """Fraction of a change of voltage found at each node, 1 inside and 0 outside."""
-    progress: Float[Array, "*batch"]
+    progress: Float[Array, "*#batch"]
     """Where continuation begins: 0, without fixed charge; or 0.5, with all of it."""
-    voltage: Float[Array, "*batch"]
+    voltage: Float[Array, "*#batch"]
     """Voltage of the first half of the continuation, kT/e."""
 
 

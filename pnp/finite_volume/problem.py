@@ -28,25 +28,25 @@ class Problem(eqx.Module):
 
     elements: Any
     """An `Element` in one dimension, `axisymmetric.cells.Cells` in two."""
-    valence: Float[Array, "ion *batch"]
-    log_activity: Float[Array, "2 ion *batch"]
+    valence: Float[Array, "ion *#batch"]
+    log_activity: Float[Array, "2 ion *#batch"]
     """ln of the activities in the baths, mM."""
-    voltage: Float[Array, "*batch"]
+    voltage: Float[Array, "*#batch"]
     """phi(inside) − phi(outside), kT/e."""
-    charge_fraction: Float[Array, "*batch"]
+    charge_fraction: Float[Array, "*#batch"]
     """Fraction of the fixed charge and of the position energies that is present; 1 but for a continuation."""
     activity: ActivityCoefficients
     scheme: "Scheme" = eqx.field(static=True)
     """How the equations on these elements are solved."""
 
     @property
-    def bath_mu(self) -> tuple[list[Float[Array, "*batch"]], list[Float[Array, "*batch"]]]:
+    def bath_mu(self) -> tuple[list[Float[Array, "*#batch"]], list[Float[Array, "*#batch"]]]:
         """mu of each ion in the inside and in the outside bath, kT."""
         inside, outside = self.log_activity
         return [a + z * self.voltage for a, z in zip(inside, self.valence, strict=True)], list(outside)
 
     @property
-    def reference(self) -> tuple[list[Float[Array, "*place"]], list[Float[Array, "*place"]]]:
+    def reference(self) -> tuple[list[Float[Array, "*#place"]], list[Float[Array, "*#place"]]]:
         """mu_ref of each ion at the two ends of every element, kT."""
         elements = self.elements
         left = [jnp.where(elements.inside_reference, *mu) for mu in zip(*self.bath_mu, strict=True)]
@@ -54,16 +54,16 @@ class Problem(eqx.Module):
         return left, right
 
     @property
-    def node_reference(self) -> Float[Array, "ion node *rest"]:
+    def node_reference(self) -> Float[Array, "ion node *#rest"]:
         """mu_ref at every node, kT."""
         each = zip(*self.reference, strict=True)
         return jnp.stack([jnp.concatenate([left, right[-1:]]) for left, right in each])
 
-    def absolute(self, unknowns: Float[Array, "unknown node *rest"]) -> Float[Array, "unknown node *rest"]:
+    def absolute(self, unknowns: Float[Array, "unknown node *#rest"]) -> Float[Array, "unknown node *#rest"]:
         """phi and mu (kT) from the unknowns."""
         return jnp.concatenate([unknowns[:1], unknowns[1:] + self.node_reference])
 
-    def relative(self, absolute: Float[Array, "unknown node *rest"]) -> Float[Array, "unknown node *rest"]:
+    def relative(self, absolute: Float[Array, "unknown node *#rest"]) -> Float[Array, "unknown node *#rest"]:
         """The unknowns from phi and mu (kT)."""
         mu = absolute[1:] - self.node_reference
         return jnp.concatenate([jnp.broadcast_to(absolute[:1], mu[:1].shape), mu])
@@ -84,7 +84,7 @@ class Problem(eqx.Module):
         """The same with other elements."""
         return eqx.tree_at(lambda p: p.elements, self, elements)
 
-    def with_voltage(self, voltage: Float[Array, "*batch"]) -> "Problem":
+    def with_voltage(self, voltage: Float[Array, "*#batch"]) -> "Problem":
         """The same at another voltage, kT/e."""
         return eqx.tree_at(lambda p: p.voltage, self, voltage)
 

@@ -1,10 +1,10 @@
-"""From measured currents to permeabilities, charges and diffusivities, with honest errors.
+"""Fits of permeabilities, charges and diffusivities to measured currents, with uncertainties.
 
     data = [pnp.fit.read_csv("a.csv"), pnp.fit.IVData(voltage, current, sd, inside={"K": 150, "Cl": 150})]
     fit = pnp.fit.fit(channel, data, ["pore.diffusivity.K", pnp.fit.Free("pore.charge.0.amount", low=-5, high=0)])
-    fit.parameters, fit.status, fit.warnings    # value ± 95 % interval by path; how it ended; what to be wary of
+    fit.parameters, fit.status, fit.warnings    # values with 95 % intervals by path; how it ended; what to doubt
 
-docs/fitting.md goes from CSV to posterior.
+A tutorial is in docs/fitting.md.
 """
 
 from pnp.fit.data.abf import read_abf as read_abf
@@ -26,7 +26,7 @@ from pnp.fit.estimate.profile_likelihood import profile as profile
 from pnp.fit.estimate.result import Estimate as Estimate
 from pnp.fit.estimate.result import Fit as Fit
 from pnp.fit.estimate.result import FitStatus as FitStatus
-from pnp.fit.model.base import GHK as GHK
+from pnp.fit.model.ghk import GHK as GHK
 from pnp.fit.model.parameters import FitError as FitError
 from pnp.fit.model.parameters import Free as Free
 from pnp.fit.model.pnp import PNP as PNP

@@ -1,4 +1,4 @@
-"""Pictures of fits: what was measured, what the model makes of it, and what is left over."""
+"""Pictures of fits: measured and fitted values, and the residuals."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,9 +12,10 @@ from pnp.plot.style import DASHED, GUIDE, STYLE, TOTAL, color
 
 
 def plot_fit(fit: Fit, other: Fit | None = None, figure: Figure | None = None) -> Figure:
-    """Measured and fitted currents, and below them the residuals in standard errors; reversal potentials beside them.
+    """Measured and fitted currents with residuals (standard errors) below them; reversal potentials beside them.
 
-    other: another fit of the same data, dashed. Residuals are of the first.
+    - other: another fit of the same data, drawn dashed, without residuals.
+    - figure: to draw on, a new one unless given.
     """
     problem = fit.problem
     currents = [i for i, d in enumerate(problem.data) if isinstance(d, IVData)]
@@ -33,14 +34,14 @@ def plot_fit(fit: Fit, other: Fit | None = None, figure: Figure | None = None) -
 
 def _title(fit: Fit) -> str:
     p = fit.probability
-    chance = "" if p is None else f", p = {p:.2g}"
+    probability = "" if p is None else f", p = {p:.2g}"
     state = "" if fit.status == "converged" else f" ({fit.status.replace('_', ' ')})"
-    what = f"{fit.problem.channel.name}, {fit.problem.model.name.upper()}{state}"
-    return f"{what}: χ² = {fit.chi2:.4g}, {fit.dof} d.o.f.{chance}"
+    name = f"{fit.problem.channel.name}, {fit.problem.model.name.upper()}{state}"
+    return f"{name}: χ² = {fit.chi2:.4g}, {fit.dof} d.o.f.{probability}"
 
 
 def _points(fit: Fit, i: int) -> np.ndarray:
-    return np.flatnonzero(fit.problem.points == i)
+    return np.flatnonzero(fit.problem.data_set_of_point == i)
 
 
 def _draw_currents(ax: Axes, fit: Fit, other: Fit | None, sets: list[int]) -> None:
@@ -71,13 +72,13 @@ def _draw_currents(ax: Axes, fit: Fit, other: Fit | None, sets: list[int]) -> No
 
 def _draw_reversals(ax: Axes, fit: Fit, other: Fit | None, sets: list[int]) -> None:
     at = np.concatenate([_points(fit, i) for i in sets])
-    place = np.arange(1, at.size + 1)
+    row = np.arange(1, at.size + 1)
     error = fit.problem.sd[at] if fit.problem.known_errors else None
     ax.errorbar(
-        place, fit.problem.target[at], error, fmt="o", ms=4, color=color(0), mfc="none", label="measured", zorder=3
+        row, fit.problem.target[at], error, fmt="o", ms=4, color=color(0), mfc="none", label="measured", zorder=3
     )
     ax.plot(
-        place,
+        row,
         fit.predicted.value[0, at],
         "_",
         ms=14,
@@ -88,22 +89,22 @@ def _draw_reversals(ax: Axes, fit: Fit, other: Fit | None, sets: list[int]) -> N
     )
     if other is not None:
         name = other.problem.model.name.upper()
-        ax.plot(place, other.predicted.value[0, at], "_", ms=14, mew=2, color=GUIDE, label=name, zorder=1)
+        ax.plot(row, other.predicted.value[0, at], "_", ms=14, mew=2, color=GUIDE, label=name, zorder=1)
     ax.set_ylabel("reversal potential (mV)")
     ax.margins(x=0.1)
     ax.legend(fontsize=9)
 
 
 def _draw_residuals(ax: Axes, fit: Fit, sets: list[int], numbered: bool) -> None:
-    left, count = fit.residuals, 0
+    residuals, count = fit.residuals, 0
     for i in sets:
         data, at = fit.problem.data[i], _points(fit, i)
-        place = data.voltage if isinstance(data, IVData) else np.arange(count + 1, count + at.size + 1)
+        x = data.voltage if isinstance(data, IVData) else np.arange(count + 1, count + at.size + 1)
         count += at.size
-        ax.plot(place, left[at], "o", ms=3, color=color(i), mfc="none")
+        ax.plot(x, residuals[at], "o", ms=3, color=color(i), mfc="none")
     ax.axhspan(-2, 2, color=GUIDE, alpha=0.15, lw=0)
     ax.axhline(0, color=GUIDE, lw=0.8)
-    most = max(3.0, float(np.nanmax(np.abs(left))) * 1.1)
+    most = max(3.0, float(np.nanmax(np.abs(residuals))) * 1.1)
     ax.set_ylim(-most, most)
     ax.set_ylabel("residual (σ)")
     if numbered:

@@ -1,4 +1,4 @@
-"""Fits as files: a record that can be read by other programs and gone on from, and the channel as its own file."""
+"""Fits as files: a JSON record, from which a fit can be resumed, and the fitted channel as a channel file."""
 
 import json
 import math
@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from pnp.fit.data.measurements import IVData, ReversalData
-from pnp.fit.estimate.levenberg_marquardt import Run
+from pnp.fit.estimate.levenberg_marquardt import Search
 from pnp.fit.estimate.posterior import Posterior
-from pnp.fit.estimate.problem import Problem
+from pnp.fit.estimate.problem import FitProblem
 from pnp.fit.estimate.profile_likelihood import Interval
 from pnp.fit.estimate.result import Estimate, Fit, FitStatus
 from pnp.fit.estimate.warnings import CUT_SHORT
@@ -19,15 +19,14 @@ from pnp.fit.model.parameters import FitError
 from pnp.fit.model.paths import file_with
 from pnp.io.atomic_write import write_whole
 from pnp.io.channel_file.reader import ChannelFileError, read_contents
-from pnp.io.datasets import plain
-
-MAX_BYTES = 10_000_000
+from pnp.io.limits import MAX_BYTES
+from pnp.io.tables import plain
 
 
 def fit_record(
     fit: Fit, profile: dict[str, Interval] | None = None, posterior: Posterior | None = None
 ) -> dict[str, Any]:
-    """A fit as plain data; what is not determined is None."""
+    """A fit as plain data; numbers that are not determined are None."""
     problem = fit.problem
     record: dict[str, Any] = {
         "channel": problem.channel.name,
@@ -87,19 +86,19 @@ def _data_record(data: IVData | ReversalData, label: str) -> dict[str, Any]:
     return {"label": label, "points": count, "corrections": list(data.corrections)}
 
 
-def starts_record(problem: Problem, run: Run) -> list[dict[str, Any]]:
-    """Where every start has got to: what `resumed` goes on from."""
-    values = problem.space.value(problem.space.s_of_u(run.u))
+def starts_record(problem: FitProblem, search: Search) -> list[dict[str, Any]]:
+    """The best values found from every start, for `resumed_starts`."""
+    values = problem.space.value(problem.space.s_of_u(search.u))
     return [
         {"values": dict(zip(problem.space.names, row.tolist(), strict=True)), "chi2": plain(chi2), "done": bool(done)}
-        for row, chi2, done in zip(values, run.chi2, run.done, strict=True)
+        for row, chi2, done in zip(values, search.chi2, search.done, strict=True)
     ]
 
 
-def unfinished_record(problem: Problem, run: Run) -> dict[str, Any]:
-    """Of a fit that is under way."""
-    best = int(np.nanargmin(run.chi2)) if np.isfinite(run.chi2).any() else 0
-    values = problem.space.value(problem.space.s_of_u(run.u[best]))
+def unfinished_record(problem: FitProblem, search: Search) -> dict[str, Any]:
+    """A fit under way as plain data."""
+    best = int(np.nanargmin(search.chi2)) if np.isfinite(search.chi2).any() else 0
+    values = problem.space.value(problem.space.s_of_u(search.u[best]))
     estimate = lambda i, v: Estimate(float(v), problem.space.parameters[i].measure.unit, None, None, None)._asdict()
     return {
         "channel": problem.channel.name,
@@ -108,16 +107,16 @@ def unfinished_record(problem: Problem, run: Run) -> dict[str, Any]:
         "parameters": {
             name: estimate(i, v) for i, (name, v) in enumerate(zip(problem.space.names, values, strict=True))
         },
-        "chi2": plain(run.chi2[best]),
+        "chi2": plain(search.chi2[best]),
         "dof": problem.dof,
         "warnings": [CUT_SHORT],
         "correlation": None,
-        "starts": starts_record(problem, run),
+        "starts": starts_record(problem, search),
     }
 
 
-def resumed(path: str | Path) -> list[dict[str, float]]:
-    """The starts of a record, as `fit(begin=…)` takes them. Raises FitError for a file that is none."""
+def resumed_starts(path: str | Path) -> list[dict[str, float]]:
+    """The starts of a record, for `fit(begin=…)`. Raises FitError if the file is no record."""
     path = Path(path)
     try:
         if path.stat().st_size > MAX_BYTES:
@@ -134,14 +133,17 @@ def resumed(path: str | Path) -> list[dict[str, float]]:
 
 
 def write_record(record: dict[str, Any], path: str | Path) -> None:
-    """Write a record as JSON: whole, or not at all. Raises OSError if it cannot be written."""
+    """Write a record as JSON, atomically. Raises OSError if it cannot be written."""
     write_whole(path, lambda to: to.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", "utf-8"))
 
 
 def write_channel(fit: Fit, path: str | Path, label: str | None = None) -> None:
-    """Write the fitted channel as a channel file, in the house's units, which `pnp.load` reads.
+    """Write the fitted channel as a channel file that `pnp.load` reads, in the package's units.
 
-    label: as in `Fit.channel`. Raises what that does, ChannelError if the channel came from no file, OSError.
+    - label: as in `Fit.channel`.
+
+    Raises FitError as there and for numbers that no channel file may have; ChannelError if the channel came from no
+    file; OSError if the file cannot be written.
     """
     import tomli_w
 
@@ -149,13 +151,12 @@ def write_channel(fit: Fit, path: str | Path, label: str | None = None) -> None:
     raw = file_with(fit.problem.channel, values)
     listed = ", ".join(f"{name} = {value:.6g}" for name, value in values.items())
     raw["description"] = f"{raw.get('description', raw.get('name', 'channel'))}; fitted: {listed}"[:10_000]
-    head = (
-        f"# {fit.problem.channel.name} with what was fitted to {', '.join(fit.problem.labels)}; status: {fit.status}.\n"
-    )
-    # Rows of tables each on a line, not on four.
+    labels = ", ".join(fit.problem.labels)
+    head = f"# {fit.problem.channel.name} with what was fitted to {labels}; status: {fit.status}.\n"
+    # tomli_w writes each row of a table on four lines: join them.
     text = head + re.sub(r"\[\s+([^\s\[\],]+),\s+([^\s\[\],]+),\s+\]", r"[\1, \2]", tomli_w.dumps(raw))
     try:
         read_contents(text, str(path))
-    except ChannelFileError as error:  # such as a number that a channel file does not allow
+    except ChannelFileError as error:
         raise FitError(f"the fitted channel is not one that can be read: {error}") from None
     write_whole(path, lambda to: to.write_text(text, "utf-8"))

@@ -8,7 +8,10 @@ from typing import Any
 
 
 def write_whole(path: str | Path, write: Callable[[Path], Any]) -> None:
-    """Let `write` fill a temporary file beside `path`, then move it there in one step."""
+    """Write a temporary file beside `path` with `write(temporary)`, then move it to `path` in one step.
+
+    Raises FileNotFoundError if the folder does not exist, and what `write` raises; `path` is then as it was.
+    """
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(2, "the folder does not exist", str(path.parent))

@@ -1,9 +1,8 @@
 """Pore-radius profiles from the text output of HOLE (Smart et al., 1993, Biophys. J. 65:2455).
 
-HOLE gives the radius of the largest sphere that fits between the van der Waals surfaces at each
-plane along the pore, in Å. That radius is taken as the radius of the conducting cross-section. The
-*centre* of an ion of radius b is confined to the radius r − b; to use that convention give an offset
-of −b (nm).
+HOLE gives the radius (Å) of the largest sphere that fits between the van der Waals surfaces at each position along the
+pore. It is taken as the radius of the conducting cross-section. The *centre* of an ion of radius b is confined to the
+radius r − b; to use that convention give an offset of −b (nm).
 """
 
 import math
@@ -15,8 +14,8 @@ from typing import IO
 
 import numpy as np
 
-MAX_BYTES = 500_000_000
-MAX_POINTS = 100_000
+from pnp.io.limits import MAX_HOLE_BYTES, MAX_ROWS
+
 _WIDTH = 12  # Fortran columns, which may touch
 _ROW = re.compile(r"\((?:sampled|mid-point)\)\s*$")
 
@@ -26,22 +25,23 @@ class HoleError(ValueError):
 
 
 def read_hole(path: str | Path, *, frame: int = 1, offset: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
-    """Positions and radii (nm) of one profile in a HOLE output file, read as it comes.
+    """Read one profile from a HOLE output file.
 
-    path: the whole text HOLE printed, log lines before and after included. frame: which profile, from
-    1, if there are several. offset: added to every radius, nm. Positions start at 0 and run in HOLE's
-    order, from the negative end (taken as inside) to the positive.
+    - path: the whole text that HOLE printed, with the log lines before and after.
+    - frame: which profile, from 1, if there are several.
+    - offset: added to every radius, nm.
 
-    Raises HoleError naming the line at fault.
+    Returns positions [point] and radii [point], nm; positions start at 0 and run in HOLE's order, from the negative end
+    (taken as inside) to the positive. Raises HoleError, which names the line.
     """
     path = Path(path)
     if frame < 1:
         raise HoleError(f"frame must be 1 or more, not {frame}")
     try:
         size = path.stat().st_size
-        if size > MAX_BYTES:
+        if size > MAX_HOLE_BYTES:
             raise HoleError(
-                f"{path}: {size / 1e6:.0f} MB is more than the {MAX_BYTES / 1e6:.0f} MB a HOLE file may have"
+                f"{path}: {size / 1e6:.0f} MB is more than the {MAX_HOLE_BYTES / 1e6:.0f} MB a HOLE file may have"
             )
         with path.open(encoding="utf-8", errors="replace") as file:
             rows = _frame(file, frame, path)
@@ -68,9 +68,9 @@ def _frame(file: IO[str], frame: int, path: Path) -> list[tuple[float, float, in
         if line.split()[:2] == ["cenxyz.cvec", "radius"]:
             found += 1
             if found == frame:
-                rows = list(islice(_rows(numbered, path), MAX_POINTS + 1))
-                if len(rows) > MAX_POINTS:
-                    raise HoleError(f"{path}: a profile may have at most {MAX_POINTS} points")
+                rows = list(islice(_rows(numbered, path), MAX_ROWS + 1))
+                if len(rows) > MAX_ROWS:
+                    raise HoleError(f"{path}: a profile may have at most {MAX_ROWS} points")
                 if len(rows) < 2:
                     raise HoleError(f"{path}: profile {frame} has {len(rows)} points; at least 2 are needed")
                 return rows

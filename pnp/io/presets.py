@@ -9,17 +9,17 @@ from pathlib import Path
 def _folder() -> Traversable:
     try:
         return files("pnp.geometries")
-    except ModuleNotFoundError:  # run from a source tree, where the folder has not been given that name yet
+    except ModuleNotFoundError:  # in a source tree that is not installed the folder stands at the top level
         return Path(__file__).parents[2] / "geometries"
 
 
 def names() -> list[str]:
-    """Of all ready-made channels."""
+    """Names of the ready-made channels."""
     return sorted(e.name.removesuffix(".toml") for e in _folder().iterdir() if e.name.endswith(".toml"))
 
 
 def text(name: str) -> str:
-    """The channel file called `name`."""
+    """Contents of the channel file called `name`."""
     return _folder().joinpath(f"{name}.toml").read_text("utf-8")
 
 

@@ -110,8 +110,15 @@ def _example(kind: Kind) -> str:
 
 def shown(value: Any) -> str:
     """A value as a message quotes it, cut short."""
+    too_large = f"a {type(value).__name__} too large to show"
     try:
-        text = repr(value)
-    except (RecursionError, ValueError):  # nested too deeply, or a number of thousands of digits
-        text = f"a {type(value).__name__} too large to show"
+        text = too_large if _is_nested(value, 100) else repr(value)
+    except ValueError:  # a number of thousands of digits
+        text = too_large
     return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def _is_nested(value: Any, depth: int) -> bool:
+    """Whether tables and lists are nested deeper than `depth`; how deep `repr` can go depends on Python's version."""
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return any(depth == 0 or _is_nested(part, depth - 1) for part in parts)

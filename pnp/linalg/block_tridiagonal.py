@@ -1,31 +1,32 @@
-"""Chains of nodes, each coupled to its two neighbours: one elimination, in a way for each kind of machine.
+"""Block-tridiagonal elimination, one implementation per platform.
 
-The elements of a chain are dealt to two arms that run from its ends to the middle node. The arms are independent until
-they meet, so elimination goes down both at once, and many cases (lanes) go side by side: the last two axes of
-everything here are [arm, lane], long vectors for a processor. The blocks are small (1 + number of ions), so their
-algebra is written out entry by entry (`pnp.linalg.small_blocks`); an entry that is always zero is None and costs
-nothing.
+The unknowns belong to the nodes of a chain, each coupled to its two neighbours through an element. The elements are
+dealt to two sides that run from the ends of the chain to the middle node (two-sided, or twisted, factorisation:
+Meurant 1992, SIAM J. Matrix Anal. Appl. 13:707). The sides are independent until they meet, and many cases are solved
+at once: the last two axes of everything here are [side, batch], long vectors for a processor. The outer end of an
+element is the one nearer to the end of the chain, the inner end the one nearer to the middle. The blocks are small, so
+their algebra is written out entry by entry (`small_blocks`).
 
-It is block elimination (Thomas) in the terms of circuits: what lies behind a node, seen from the middle, is an
-admittance Y and a source s, `inflow = s − Y x`. An element in series and a load at a node are then added without a
-difference of large numbers. Thomas' D − L D⁻¹ U does take one, and loses what an ion between two barriers
-of 40 kT is held by: conductances on the way differ by 1e17.
+It is block Thomas elimination (Golub & Van Loan, Matrix Computations, §4.5) in the terms of circuits: the part of the
+chain behind a node acts on it like an admittance Y and a source s, `inflow = s − Y x`. An element in series and a
+content at a node are then added without a difference of large numbers. Thomas' D − L D⁻¹ U takes such a difference, and
+loses what holds an ion between two barriers of 40 kT, since the conductances on the way differ by 1e17.
 
-No pivoting: in the unknowns (phi, mu) the blocks of PNP have positive diagonals that dominate, and
-the scale of a row does not matter without pivots. A breakdown shows as a non-finite solution, which
-Newton rejects.
+No pivoting: in the unknowns (phi, mu) the blocks of PNP have positive diagonals that dominate, and the scale of a row
+does not matter without pivots. A breakdown shows as a solution that is not finite, which Newton rejects.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.extend.backend import backends
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Shaped
 
-from pnp.linalg._cpu import elimination as kernel
+from pnp.linalg import _cpu
+from pnp.linalg.dispatch import dispatch_by_platform
+from pnp.linalg.element_matrices import BlockCoefficients, ElementMatrices, Rows
 from pnp.linalg.small_blocks import (
     filled,
     minus,
@@ -38,99 +39,103 @@ from pnp.linalg.small_blocks import (
     transpose,
 )
 
-Rows = list[list[Float[Array, "element arm lane"] | None]]
+States = Float[Array, "unknown node 2 #batch"]
+Solution = Float[Array, "unknown element 2 #batch"]
+"""At the inner ends of the elements; the middle node is in both sides."""
 
 
-class BlockCoefficients(NamedTuple):
-    """Derivatives, [row][column] of arrays over the elements: of what passes through an element, from its near to its
-    far end (seen from the arm's end), and of what its two halves hold."""
-
-    flux_outer: Rows
-    flux_inner: Rows
-    content_outer: Rows
-    content_inner: Rows
-
-
-def to_two_sided(values: Float[Array, "... along lane"]) -> Float[Array, "... half arm lane"]:
-    """Values along the chain as two arms from its ends to the middle; a middle one is in both."""
+def to_two_sided(values: Shaped[Array, "... along batch"]) -> Shaped[Array, "... half 2 batch"]:
+    """Values along the chain as two sides from its ends to the middle; a middle value is in both."""
     half = (values.shape[-2] + 1) // 2
     return jnp.stack([values[..., :half, :], values[..., : -half - 1 : -1, :]], axis=-2)
 
 
-def from_two_sided(arms: Float[Array, "... half arm lane"]) -> Float[Array, "... along lane"]:
-    """Back from arms that share their last value."""
-    return jnp.concatenate([arms[..., 0, :], arms[..., -2::-1, 1, :]], axis=-2)
+def from_two_sided(sides: Shaped[Array, "... half 2 batch"]) -> Shaped[Array, "... along batch"]:
+    """Values along the chain from two sides that share their last value."""
+    return jnp.concatenate([sides[..., 0, :], sides[..., -2::-1, 1, :]], axis=-2)
 
 
-def eliminate(couplings: BlockCoefficients, through: Rows, held: Rows, transposed: bool = False) -> Rows:
-    """x that balances every node: what flows out of it equals what it holds, both to first order in x.
+def eliminate_law(law: Callable, elements: Any, states: States, transposed: bool = False) -> list[Solution]:
+    """Evaluate a local law on every element and solve the block-tridiagonal system of its `ElementMatrices`.
 
-    through: [row][column] of [element, arm, lane], what passes through the elements at x = 0. held: of [node, arm,
-    lane], what the nodes 1, 2, … of each arm hold at x = 0; the last is the middle node, which holds the sum of what
-    both arms say. Any number of columns. x: alike, zero at the two ends of the chain, with the middle in both arms.
-    transposed: x = Aᵀ held if x = A held otherwise, where nothing passes through at x = 0.
+    - law: `law(elements, outer, inner)` gives the matrices of an element from `elements` and the states at its outer
+      and inner end, [unknown]. It is arithmetic of arrays, entry by entry, and has to be the same object in every call,
+      so that it is traced once.
+    - elements: a tree of arrays [*items, element, side, batch], an axis of size 1 where nothing depends on it.
+    - states: at the nodes, of which each side has one more than elements.
+    - transposed: see `eliminate`.
 
-    One node after the other on CPUs, by compiled code (`pnp.linalg._cpu.elimination`) where there is a compiler and
-    else by `eliminate_by_scan`; on GPUs, which would wait for each node, in a few steps by
-    `eliminate_by_cyclic_reduction`.
+    Returns x for each right-hand side. On CPUs the law is evaluated within a compiled elimination, if it can be
+    translated (`pnp.linalg._cpu`); else on arrays, from which `eliminate` then solves.
     """
-    ways: dict[str, Callable] = {} if transposed else dict.fromkeys(("cuda", "rocm"), eliminate_by_cyclic_reduction)
-    target = _compiled_for(couplings, through, held, transposed)
-    if target is not None:
-        ways["cpu"] = partial(_eliminate_compiled, target)
-    return dispatch_by_platform(ways, partial(eliminate_by_scan, transposed=transposed), couplings, through, held)
+    compiled = _cpu.eliminate(law, elements, states, transposed)
+    arrays = partial(_law_on_arrays, law, transposed)
+    return dispatch_by_platform({"cpu": compiled}, arrays, elements, states)
 
 
-def dispatch_by_platform(ways: Mapping[str, Callable], default: Callable, *arguments):
-    """What the way for the platform that the program will run on makes of the arguments."""
-    present = frozenset(backends())
-    if present == {"cpu"}:  # nothing to choose later, so only one is traced
-        return ways.get("cpu", default)(*arguments)
-    here = {platform: way for platform, way in ways.items() if platform in present}
-    return jax.lax.platform_dependent(*arguments, default=default, **here)
+def _law_on_arrays(law: Callable, transposed: bool, elements: Any, states: States) -> list[Solution]:
+    matrices = law(elements, list(states[:, :-1]), list(states[:, 1:]))
+    # Without the barrier the compiler works out parts of the derivatives again for each of their uses.
+    matrices = jax.lax.optimization_barrier(matrices)
+    halves = zip(matrices.source_outer, matrices.source_inner, strict=True)
+    source = [[_at_inner_end(*pair) for pair in zip(*rows, strict=True)] for rows in halves]
+    x = eliminate(matrices.coefficients, matrices.flux, source, transposed)
+    return [jnp.stack(column) for column in zip(*x, strict=True)]
 
 
-def _stamps(couplings: BlockCoefficients, through: Rows, held: Rows) -> kernel.ElementMatrices:
-    return kernel.ElementMatrices(*couplings, through, [[None] * len(row) for row in held], held)
+def _at_inner_end(outer, inner):
+    """The sum of both halves next to the node at the inner end of every element."""
+    return inner if outer is None or inner is None else jnp.concatenate([inner[:-1] + outer[1:], inner[-1:]])
 
 
-def _compiled_for(couplings: BlockCoefficients, through: Rows, held: Rows, transposed: bool) -> str | None:
-    """XLA's name of the compiled elimination, if there is one."""
-    entries = jax.tree.leaves((couplings, through, held))
-    if any(entry.dtype != jnp.float64 or entry.shape != entries[0].shape for entry in entries):
-        return None
-    pattern = _stamps(couplings, through, held).pattern()
-    return kernel.elimination(pattern, entries[0].shape[-1], transposed=transposed)
+def eliminate(coefficients: BlockCoefficients, flux: Rows, source: Rows, transposed: bool = False) -> Rows:
+    """x for which, at every node, the flux out of it equals its content, both to first order in x.
+
+    - flux: of each element at x = 0, [unknown][right-hand side] of [element, side, batch], positive inwards.
+    - source: content at x = 0 of the nodes at the inner ends of the elements, alike; the last is the middle node, which
+      has the sum of both sides.
+    - transposed: with x = A source otherwise, x = Aᵀ source; there must be no flux at x = 0.
+
+    Returns x in the layout of `source`, with the middle node in both sides; at the ends of the chain x is zero. Node
+    after node on CPUs, compiled where possible (`pnp.linalg._cpu`) and else by `eliminate_by_scan`; on GPUs, which
+    would wait for each node, by `eliminate_by_cyclic_reduction`.
+    """
+    implementations: dict[str, Callable | None] = {}
+    if not transposed:
+        implementations |= dict.fromkeys(("cuda", "rocm"), eliminate_by_cyclic_reduction)
+    nothing: Rows = [[None] * len(row) for row in source]
+    matrices = lambda *given: ElementMatrices(given[0], given[1], nothing, given[2])
+    compiled = _cpu.eliminate(_given, matrices(coefficients, flux, source), None, transposed)
+    if compiled is not None:
+        by_column = lambda columns: [list(row) for row in zip(*columns, strict=True)]
+        implementations["cpu"] = lambda *given: by_column(compiled(matrices(*given), None))
+    arrays = partial(eliminate_by_scan, transposed=transposed)
+    return dispatch_by_platform(implementations, arrays, coefficients, flux, source)
 
 
-def _eliminate_compiled(target: str, couplings: BlockCoefficients, through: Rows, held: Rows) -> Rows:
-    """`eliminate` by `pnp.linalg._cpu.elimination`."""
-    stamps = _stamps(couplings, through, held)
-    entries = jax.tree.leaves(stamps)
-    columns = kernel.eliminated(target, stamps.pattern(), len(entries[0]), entries[0].shape[-1], entries)
-    return [list(row) for row in zip(*columns, strict=True)]
+def _given(matrices, outer, inner):
+    return matrices
 
 
-def eliminate_by_scan(couplings: BlockCoefficients, through: Rows, held: Rows, transposed: bool = False) -> Rows:
-    """`eliminate` node by node, by `lax.scan`: `blocks.pass_node` down both arms, and x = z − W x_next up again."""
+def eliminate_by_scan(coefficients: BlockCoefficients, flux: Rows, source: Rows, transposed: bool = False) -> Rows:
+    """`eliminate` node by node with `lax.scan`: `pass_node` down both sides, and x = z − W x_next up again."""
     passed, turned = (pass_node_transposed, transpose) if transposed else (pass_node, lambda matrix: matrix)
-    entries = jax.tree.leaves((couplings, held))
+    entries = jax.tree.leaves((coefficients, source))
     last, *place = jnp.broadcast_shapes(*(entry.shape for entry in entries))
     zero, last = jnp.zeros(place), last - 1
     at = lambda element, rows: jax.tree.map(lambda entry: entry[element], rows)
     full = lambda rows: jax.tree.map(lambda entry: jnp.broadcast_to(entry, zero.shape), filled(rows, zero))
 
-    def loaded(inflow, held_there, load):
+    def with_content(inflow, content, source_there):
         admittance, source = inflow
-        return minus(admittance, held_there), plus(source, load)
+        return minus(admittance, content), plus(source, source_there)
 
     def down(inflow, node):
         # Taken out one by one: a pass over all elements to shift and add them would cost as much as this.
-        inflow = loaded(inflow, *at(node, (couplings.content_inner, held)))
-        near, far, here, flux = at(
-            node + 1, (couplings.flux_outer, couplings.flux_inner, couplings.content_outer, through)
-        )
-        inflow, (w, z) = passed((minus(inflow[0], here), inflow[1]), (near, far, flux))
+        inflow = with_content(inflow, *at(node, (coefficients.content_inner, source)))
+        following = coefficients.flux_outer, coefficients.flux_inner, coefficients.content_outer, flux
+        flux_outer, flux_inner, content, passing = at(node + 1, following)
+        inflow, (w, z) = passed((minus(inflow[0], content), inflow[1]), (flux_outer, flux_inner, passing))
         return tuple(map(full, inflow)), (full(w), full(z))
 
     def up(x, node):
@@ -138,41 +143,42 @@ def eliminate_by_scan(couplings: BlockCoefficients, through: Rows, held: Rows, t
         x = minus(z, product(w, x))
         return x, x
 
-    first = tuple(map(full, (negative(at(0, couplings.flux_inner)), at(0, through))))
+    first = tuple(map(full, (negative(at(0, coefficients.flux_inner)), at(0, flux))))
     inflow, swept = jax.lax.scan(down, first, jnp.arange(last))
     summed = lambda rows: jax.tree.map(lambda entry: jnp.broadcast_to(entry.sum(0), entry.shape), rows)
-    admittance, source = map(summed, loaded(inflow, *at(last, (couplings.content_inner, held))))
-    (middle,) = solve(turned(admittance), source)
+    admittance, known = map(summed, with_content(inflow, *at(last, (coefficients.content_inner, source))))
+    (middle,) = solve(turned(admittance), known)
     _, x = jax.lax.scan(up, middle, swept, reverse=True)
-    return jax.tree.map(lambda arm, centre: jnp.concatenate([arm, centre[None]]), x, middle)
+    return jax.tree.map(lambda side, centre: jnp.concatenate([side, centre[None]]), x, middle)
 
 
-def eliminate_by_cyclic_reduction(couplings: BlockCoefficients, through: Rows, held: Rows) -> Rows:
-    """`eliminate` in a number of steps that grows as the logarithm of the nodes: parallel cyclic reduction.
+def eliminate_by_cyclic_reduction(coefficients: BlockCoefficients, flux: Rows, source: Rows) -> Rows:
+    """`eliminate` by parallel cyclic reduction, in a number of steps that grows as the logarithm of the nodes.
 
-    With x_i = y_i − A_i x_(i−s) − B_i x_(i+s) at every node, putting in its neighbours' x gives the same with 2 s
+    With x_i = y_i − A_i x_(i−s) − B_i x_(i+s) at every node, substituting the neighbours' x gives the same with 2 s
     for s and y_i − A_i y_(i−s) − B_i y_(i+s), −A_i A_(i−s), −B_i B_(i+s) for y_i, A_i, B_i, all to be multiplied
     by (1 − A_i B_(i−s) − B_i A_(i+s))⁻¹. Once s spans the chain, x = y. All nodes take each step together, at the
-    cost of log₂(nodes) times the arithmetic. (Hockney & Jesshope 1981, Parallel Computers.) It does take small
+    cost of log₂(nodes) times the arithmetic (Hockney & Jesshope 1981, Parallel Computers). It does take small
     differences: the concentration of an ion between two barriers of more than some 20 kT loses its digits.
     """
-    zero = jnp.zeros_like(jax.tree.leaves(couplings)[0])
-    everything = (filled(rows, zero) for rows in (*couplings, through, held))
-    near, far, content_outer, content_inner, flux, load = everything
+    zero = jnp.zeros_like(jax.tree.leaves(coefficients)[0])
+    everything = (filled(rows, zero) for rows in (*coefficients, flux, source))
+    flux_outer, flux_inner, content_outer, content_inner, passing, known = everything
     each = jax.tree.map
-    inner = lambda rows: each(lambda entry: entry[:-1], rows)
-    beyond = lambda rows: each(lambda entry: entry[1:], rows)
+    all_but_last = lambda rows: each(lambda entry: entry[:-1], rows)
+    following = lambda rows: each(lambda entry: entry[1:], rows)
     summed = lambda rows: each(lambda entry: entry.at[-1].set(entry[-1].sum(0)), rows)
     chain = lambda first, second: each(lambda a, b: jnp.concatenate([a[:, 0], b[::-1, 1]]), first, second)
 
-    diagonal, b = summed(negative(plus(far, content_inner))), plus(load, flux)
-    b = summed(each(lambda entry, after: entry.at[:-1].add(-after[1:]), b, flux))
-    off_middle = plus(inner(diagonal), beyond(minus(near, content_outer)))
+    diagonal, b = summed(negative(plus(flux_inner, content_inner))), plus(known, passing)
+    b = summed(each(lambda entry, after: entry.at[:-1].add(-after[1:]), b, passing))
+    off_middle = plus(all_but_last(diagonal), following(minus(flux_outer, content_outer)))
     diagonal = chain(each(lambda a, middle: jnp.concatenate([a, middle[-1:]]), off_middle, diagonal), off_middle)
-    left, right = chain(negative(near), beyond(far)), chain(beyond(far), negative(near))
-    start = solve(diagonal, left, right, chain(b, inner(b)))
+    left = chain(negative(flux_outer), following(flux_inner))
+    right = chain(following(flux_inner), negative(flux_outer))
+    start = solve(diagonal, left, right, chain(b, all_but_last(b)))
 
-    m, nodes = len(near), 2 * zero.shape[0] - 1
+    m, nodes = len(flux_outer), 2 * zero.shape[0] - 1
     unit = [[1.0 if i == j else None for j in range(m)] for i in range(m)]
     less_product = lambda a, b, c: minus(a, product(b, c))
 
@@ -189,7 +195,7 @@ def eliminate_by_cyclic_reduction(couplings: BlockCoefficients, through: Rows, h
     return each(to_two_sided, x)
 
 
-def _shifted(values: Float[Array, "node lane"], by) -> Float[Array, "node lane"]:
-    """At each node the value `by` nodes on, zero beyond the ends."""
+def _shifted(values: Float[Array, "node batch"], by) -> Float[Array, "node batch"]:
+    """At each node the value `by` nodes further on, zero where there is none."""
     there = jnp.arange(values.shape[0]) + by
     return jnp.where(((there >= 0) & (there < values.shape[0]))[:, None], values[there.clip(0, values.shape[0] - 1)], 0)

@@ -1,29 +1,29 @@
-"""Slices of a plane, each coupled to its two neighbours: elimination by dense blocks.
+"""Systems of nodes in slices, each slice coupled to its two neighbours: elimination with dense blocks.
 
-A row couples an unknown of a node to the unknowns of the nodes around it: of its own slice and of the slices before and
-after, each at most one node away. Eliminating slice after slice (block Thomas) fills the blocks of the slices; those
-between slices stay sparse. The inverses of the filled blocks are the factors, from which any number of systems are
-solved, with the matrix or its transpose.
+A row couples an unknown of a node to the unknowns of the nodes around it, in its own slice and in those before and
+after, each at most one node away. Eliminating slice after slice (block Thomas) fills the blocks of the slices, while
+those between slices stay sparse. The inverses of the filled blocks are the factors, from which any number of systems
+are solved, with the matrix or its transpose.
 
-The blocks are inverted without pivots, as everywhere here (see `linear`): on CPUs by a compiled loop (`dense`), which
-in the membrane leaves out the rows of nodes that no ion reaches, those of a unit matrix; where nothing can be compiled
-by small matrix products.
+No pivoting, as in `block_tridiagonal`. Source: Golub & Van Loan, Matrix Computations, §4.5.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from pnp.linalg._cpu.dense import compiled_factors, factors
-from pnp.linalg.block_tridiagonal import dispatch_by_platform
+from pnp.linalg import _cpu
+from pnp.linalg.dispatch import dispatch_by_platform
 
-_BLOCK = 16  # rows inverted at a time; of 16 to 48 the fastest for slices of 75 to 300
+_BLOCK = 16  # rows inverted at a time; the fastest of 16 to 48 for slices of 75 to 300
 
 
 Band = Float[Array, "slice row column 3 node"]
 """By shift: the column's node is the row's moved by shift − 1."""
+Vectors = Float[Array, "slice row node *column"]
 
 
 class Bands(NamedTuple):
@@ -35,23 +35,47 @@ class Bands(NamedTuple):
 
 
 class Factors(NamedTuple):
-    """What `factor` leaves: enough to solve with the matrix and with its transpose."""
+    """What `factor` leaves to solve with the matrix and with its transpose."""
 
     before: Band
     inverse: Float[Array, "slice row node column node"]
+    """Inverse of the filled block of each slice."""
     after: Band
 
 
-def factor(bands: Bands, wall: int, faces: tuple[int, int]) -> Factors:
-    """Eliminate slice after slice. Of the slices strictly between `faces`, unknowns other than the first are held
-    beyond the node `wall`."""
-    name = compiled_factors(bands.own.shape[1])
-    ways = {} if name is None else {"cpu": lambda bands: factors(name, bands, wall, faces)}
-    return Factors(bands.before, dispatch_by_platform(ways, _inverses, bands), bands.after)
+def eliminate(
+    bands: Bands, rhs: Vectors, identity_slices: tuple[int, int], identity_from: int, transposed: bool = False
+) -> Vectors:
+    """x with A x = rhs, or Aᵀ x = rhs.
+
+    - bands: the matrix A.
+    - rhs: any number of columns.
+    - identity_slices, identity_from: rows and columns known to be those of the unit matrix, see `factor`.
+
+    Slice after slice on CPUs (`factor` and `solve`); on GPUs, which would wait for each slice, in a number of steps
+    that grows as the logarithm of their number (`solve_by_cyclic_reduction`).
+    """
+
+    def by_slices(bands, rhs):
+        factors = factor(bands, identity_slices, identity_from)
+        return (solve_transposed if transposed else solve)(factors, rhs)
+
+    by_reduction = partial(solve_by_cyclic_reduction, transposed=transposed)
+    return dispatch_by_platform(dict.fromkeys(("cuda", "rocm"), by_reduction), by_slices, bands, rhs)
+
+
+def factor(bands: Bands, identity_slices: tuple[int, int], identity_from: int) -> Factors:
+    """Eliminate slice after slice: S_i = (D_i − L_i S_(i−1) U_(i−1))⁻¹ of the blocks own, before and after.
+
+    identity_slices, identity_from: of the slices strictly between these two, the rows and columns of all unknowns but
+    the first at the nodes from `identity_from` on are those of the unit matrix. On CPUs a compiled loop
+    (`pnp.linalg._cpu`) leaves them out; the implementation on arrays inverts whole blocks.
+    """
+    compiled = _cpu.invert_slices(bands, identity_slices, identity_from)
+    return Factors(bands.before, dispatch_by_platform({"cpu": compiled}, _inverses, bands), bands.after)
 
 
 def _inverses(bands: Bands) -> Float[Array, "slice row node column node"]:
-    """As `dense.factors`, by arrays and of whole blocks."""
     _, rows, _, _, nodes = bands.own.shape
 
     def step(filled, given):
@@ -60,24 +84,23 @@ def _inverses(bands: Bands) -> Float[Array, "slice row node column node"]:
         return _columns(_rows(before_next, inverse), after), inverse
 
     filled = jnp.zeros((rows, nodes, rows, nodes))
-    return jax.lax.scan(step, filled, (_moved(bands.before, 1), bands.own, bands.after))[1]
+    return jax.lax.scan(step, filled, (_shifted(bands.before, 1), bands.own, bands.after))[1]
 
 
-def solve(factors: Factors, rhs: Float[Array, "slice row node *column"]) -> Float[Array, "slice row node *column"]:
+def solve(factors: Factors, rhs: Vectors) -> Vectors:
     """x with A x = rhs."""
-    return _swept(factors.before, factors.inverse, factors.after, rhs)
+    return _substituted(factors.before, factors.inverse, factors.after, rhs)
 
 
-def solve_transposed(
-    factors: Factors, rhs: Float[Array, "slice row node *column"]
-) -> Float[Array, "slice row node *column"]:
+def solve_transposed(factors: Factors, rhs: Vectors) -> Vectors:
     """x with Aᵀ x = rhs."""
-    # Of the transpose, what couples a slice to the one before is what coupled that one to it.
-    before, after = _moved(_transposed(factors.after), -1), _moved(_transposed(factors.before), 1)
-    return _swept(before, jnp.moveaxis(factors.inverse, (3, 4), (1, 2)), after, rhs)
+    # In the transpose, the coupling of a slice to the one before is that of the one before to it.
+    before, after = _shifted(_transposed(factors.after), -1), _shifted(_transposed(factors.before), 1)
+    return _substituted(before, jnp.moveaxis(factors.inverse, (3, 4), (1, 2)), after, rhs)
 
 
-def _swept(before, inverse, after, rhs):
+def _substituted(before: Band, inverse: Float[Array, "slice row node column node"], after: Band, rhs: Vectors):
+    """Forward and back substitution."""
     apply = lambda inverse, b: jnp.einsum("ajbk,bk...->aj...", inverse, b)
 
     def down(y, given):
@@ -95,8 +118,8 @@ def _swept(before, inverse, after, rhs):
     return jax.lax.scan(up, nothing, (inverse, after, y), reverse=True)[1]
 
 
-def _moved(band: Band, by: int) -> Band:
-    """At each slice what the one `by` further on has, nothing beyond the last."""
+def _shifted(band: Band, by: int) -> Band:
+    """At each slice the values of the next (by = 1) or of the one before (−1); zero where there is none."""
     nothing = jnp.zeros_like(band[:1])
     return jnp.concatenate([band[1:], nothing] if by > 0 else [nothing, band[:-1]])
 
@@ -108,7 +131,7 @@ def _rows(band: Float[Array, "row column 3 node"], x: Float[Array, "column node 
     return sum(band[:, c, d, :, *rest] * padded[c, d : d + nodes] for c in range(len(x)) for d in range(3))
 
 
-def _columns(x: Float[Array, "row node column node"], band: Float[Array, "row column 3 node"]):
+def _columns(x: Float[Array, "row node column node"], band: Float[Array, "column row 3 node"]):
     """x times the banded matrix."""
     nodes = x.shape[1]
     padded, turned = jnp.pad(x, ((0, 0), (0, 0), (0, 0), (1, 1))), _transposed(band)
@@ -116,9 +139,9 @@ def _columns(x: Float[Array, "row node column node"], band: Float[Array, "row co
     return sum(times(c, d) for c in range(len(x)) for d in range(3))
 
 
-def _transposed(band: Float[Array, "*slice row column 3 node"]) -> Array:
-    """Of the block of every slice."""
-    # What is at (node, shift) is in the transpose at (node + shift − 1, 2 − shift).
+def _transposed(band: Float[Array, "*slice row column 3 node"]) -> Float[Array, "*slice column row 3 node"]:
+    """The transpose of the block of every slice."""
+    # The entry at (node, shift) is in the transpose at (node + shift − 1, 2 − shift).
     nodes = band.shape[-1]
     padded = jnp.pad(band, ((0, 0),) * (band.ndim - 1) + ((1, 1),))
     return jnp.swapaxes(jnp.stack([padded[..., 2 - d, d : d + nodes] for d in range(3)], axis=-2), -4, -3)
@@ -130,14 +153,14 @@ def _dense(band: Float[Array, "row column 3 node"]) -> Float[Array, "row node co
     return sum(entries[:, :, d] * jnp.eye(nodes, k=d - 1)[:, None] for d in range(3))  # type: ignore
 
 
-def _inverse(block: Float[Array, "row node column node"]) -> Array:
+def _inverse(block: Float[Array, "row node column node"]) -> Float[Array, "row node column node"]:
     """By Gauss and Jordan, in place, without pivots."""
     rows, nodes, *_ = block.shape
     matrix = block.reshape(rows * nodes, -1)
     n = len(matrix)
     count = -(-n // _BLOCK)
-    beyond = count * _BLOCK - n
-    matrix = jnp.pad(matrix, ((0, beyond), (0, beyond)))
+    extra = count * _BLOCK - n
+    matrix = jnp.pad(matrix, ((0, extra), (0, extra)))
     matrix = matrix + jnp.diag((jnp.arange(count * _BLOCK) >= n).astype(float))
 
     def within(k, block):
@@ -147,8 +170,8 @@ def _inverse(block: Float[Array, "row node column node"]) -> Array:
         row, column = jnp.where(own, 1.0, block[k]) * pivot, jnp.where(own, 0.0, block[:, k])
         return jnp.where(own[:, None], row, jnp.where(own, 0.0, block) - jnp.outer(column, row))
 
-    def eliminate(step, matrix):
-        at = step * _BLOCK
+    def step(index, matrix):
+        at = index * _BLOCK
         zero = jnp.zeros_like(at)
         pivot = jax.lax.dynamic_slice(matrix, (at, at), (_BLOCK, _BLOCK))
         pivot = jax.lax.fori_loop(0, _BLOCK, within, pivot)
@@ -159,17 +182,15 @@ def _inverse(block: Float[Array, "row node column node"]) -> Array:
         matrix = jax.lax.dynamic_update_slice(matrix, row, (at, zero))
         return jax.lax.dynamic_update_slice(matrix, pivot, (at, at))
 
-    return jax.lax.fori_loop(0, count, eliminate, matrix)[:n, :n].reshape(block.shape)
+    return jax.lax.fori_loop(0, count, step, matrix)[:n, :n].reshape(block.shape)
 
 
-def solve_by_cyclic_reduction(
-    bands: Bands, rhs: Float[Array, "slice row node *column"], transposed: bool = False
-) -> Float[Array, "slice row node *column"]:
-    """x with A x = rhs, or Aᵀ x = rhs, in a number of steps that grows as the logarithm of the slices, all of them
-    products of dense blocks: for GPUs.
+def solve_by_cyclic_reduction(bands: Bands, rhs: Vectors, transposed: bool = False) -> Vectors:
+    """x with A x = rhs, or Aᵀ x = rhs, by parallel cyclic reduction with dense blocks.
 
-    As `linear.eliminate_by_cyclic_reduction`: with x_i = y_i − A_i x_(i−s) − B_i x_(i+s) at every slice, putting in its
-    neighbours' x gives the same with 2 s for s. At the cost of log₂(slices) times the arithmetic and more.
+    As `block_tridiagonal.eliminate_by_cyclic_reduction` (Hockney & Jesshope 1981, Parallel Computers): with
+    x_i = y_i − A_i x_(i−s) − B_i x_(i+s) at every slice, substituting the neighbours' x doubles s. All slices take
+    each of the log₂(slices) steps together.
     """
     count = rhs.shape[0]
     size = rhs.shape[1] * rhs.shape[2]

@@ -1,7 +1,7 @@
-"""Algebra of small matrices written out entry by entry.
+"""Algebra of small matrices written out entry by entry, and one step of elimination with them.
 
 A matrix is a list of rows of entries, and an entry is anything that adds, multiplies and divides: an array over
-many matrices at once, or a register of a program being written (`pnp.linalg._cpu.elimination`). None is an entry that
+many matrices at once, or a vector register of a program that is written (`pnp.linalg._cpu`). None is an entry that
 is always zero; it costs nothing.
 """
 
@@ -34,7 +34,7 @@ def product(a: Matrix, b: Matrix) -> Matrix:
 
 
 def solve(matrix: Matrix, *columns: Matrix) -> list[list[list[Any]]]:
-    """matrix⁻¹ · columns for each of the `columns`, by Gauss–Jordan with diagonal pivots.
+    """matrix⁻¹ · columns for each matrix of `columns`, by Gauss–Jordan elimination with diagonal pivots.
 
     A pivot of zero gives numbers that are not finite.
     """
@@ -60,44 +60,45 @@ def solve(matrix: Matrix, *columns: Matrix) -> list[list[list[Any]]]:
 
 
 def filled(matrix: Matrix, zero: Any) -> Matrix:
-    """The same with `zero` for None."""
+    """The matrix with `zero` in place of None."""
     return [[zero if entry is None else entry for entry in row] for row in matrix]
 
 
 def pass_node(inflow: tuple[Matrix, Matrix], element: tuple[Matrix, Matrix, Matrix]) -> tuple[tuple, tuple]:
-    """One step of elimination down a chain (see `linear`), from a node to the next.
+    """One step of the elimination down a chain, from a node to the next (see `block_tridiagonal`).
 
-    inflow: (Y, s), the flux s − Y x into this node from behind and from what it holds itself. element: (F_near, F_far,
-    F), the flux F + F_near x + F_far x_next to the next node. Returns (Y, s) of the flux into the next node, and (W, z)
-    of x = z − W x_next:
+    - inflow: (Y, s), the flux s − Y x into this node from behind it, less the node's content.
+    - element: (F_outer, F_inner, F), the flux F + F_outer x + F_inner x_next to the next node.
 
-        P = (F_near + Y)⁻¹,  W = P F_far,  z = P (s − F),   Y ← −Y P F_far,  s ← Y P F + F_near P s
+    Returns (Y, s) of the flux into the next node, and (W, z) of x = z − W x_next:
 
-    in which nothing is a small difference of large numbers, were Y ever so small against F_near.
+        P = (F_outer + Y)⁻¹,  W = P F_inner,  z = P (s − F),   Y ← −Y P F_inner,  s ← Y P F + F_outer P s
+
+    However small Y is against F_outer, no term is a small difference of large numbers.
     """
     admittance, source = inflow
-    near, far, flux = element
-    w, z, own = solve(plus(near, admittance), far, source, flux)
-    onward = negative(product(admittance, w)), plus(product(near, z), product(admittance, own))
+    outer, inner, flux = element
+    w, z, own = solve(plus(outer, admittance), inner, source, flux)
+    onward = negative(product(admittance, w)), plus(product(outer, z), product(admittance, own))
     return onward, (w, minus(z, own))
 
 
 def pass_node_transposed(inflow: tuple[Matrix, Matrix], element: tuple[Matrix, Matrix, Matrix]) -> tuple[tuple, tuple]:
-    """`pass_node` in the elimination that, on the way back, is turned round: transposed as a map from s to x.
+    """`pass_node` for the transposed system: the whole elimination is transposed as a map from s to x.
 
-    Now s is what x of the transposed problem is balanced against, F has to be nothing, and
+    Now s is the right-hand side of the transposed system, F has to be zero, and
 
-        W = −(F_near P)ᵀ,  z = Pᵀ s,   Y ← −Y P F_far,  s ← −(P F_far)ᵀ s
+        W = −(F_outer P)ᵀ,  z = Pᵀ s,   Y ← −Y P F_inner,  s ← −(P F_inner)ᵀ s
 
-    It is no less accurate for it, as the elimination of the transposed matrix would be.
+    It keeps the accuracy of `pass_node`, which the elimination of the transposed matrix would not.
     """
     admittance, source = inflow
-    near, far, _ = element
-    unit = [[1.0 if i == j else None for j in range(len(near))] for i in range(len(near))]
-    (inverse,) = solve(plus(near, admittance), unit)
-    w = product(inverse, far)
+    outer, inner, _ = element
+    unit = [[1.0 if i == j else None for j in range(len(outer))] for i in range(len(outer))]
+    (inverse,) = solve(plus(outer, admittance), unit)
+    w = product(inverse, inner)
     onward = negative(product(admittance, w)), negative(product(transpose(w), source))
-    return onward, (negative(transpose(product(near, inverse))), product(transpose(inverse), source))
+    return onward, (negative(transpose(product(outer, inverse))), product(transpose(inverse), source))
 
 
 def transpose(a: Matrix) -> Matrix:

@@ -1,4 +1,4 @@
-"""Pictures of results. Every function draws on the axes it is given, or on new ones, and returns them."""
+"""Pictures of I–V curves, hysteresis and axial profiles. Each function draws on given or new axes and returns them."""
 
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
@@ -14,15 +14,15 @@ from pnp.analysis.solution import Solution
 from pnp.analysis.steady import IVCurve
 from pnp.channel.channel import Channel
 from pnp.plot.style import DASHED, GUIDE, IONS, MEMBRANE, STYLE, TOTAL, color, pretty
-from pnp.settings import Status
 
 
-def plot_iv(iv: IVCurve, ax: Axes | None = None, line: IVCurve | None = None) -> Axes:
-    """Current against voltage through the origin: total, each ion, reversal potential, and what GHK
-    would say of a pore of the same shape without charges and energies (dashed); for a curve of two dimensions `line`
-    may be that of one, to be drawn beside it.
+def plot_iv(iv: IVCurve, ax: Axes | None = None, axial: IVCurve | None = None) -> Axes:
+    """Current against voltage through the origin: total, each ion, reversal potential and GHK's current (dashed) of a
+    pore of the same shape without charges and energies.
 
-    Points that did not converge are gaps, marked on the voltage axis.
+    - iv: the curve. Points that did not converge are gaps, marked on the voltage axis.
+    - ax: axes to draw on, new ones unless given.
+    - axial: for an axisymmetric curve, the axial curve of the same channel, drawn dashed.
     """
     with plt.rc_context(STYLE):
         ax = ax or plt.figure(figsize=(6.4, 4.8), layout="constrained").add_subplot()
@@ -34,61 +34,54 @@ def plot_iv(iv: IVCurve, ax: Axes | None = None, line: IVCurve | None = None) ->
         # Wide and below the ions: where one of them carries all the current, both are seen.
         marker, total = "o" if v.size < 3 else None, "total" if iv.dimension == 1 else "total, two dimensions"
         ax.plot(v, np.asarray(iv.current)[order], color=TOTAL, lw=3.2, marker=marker, label=total, zorder=2)
-        if line is not None:
-            along = np.argsort(np.asarray(line.voltage))
-            one = np.asarray(line.voltage)[along], np.asarray(line.current)[along]
-            ax.plot(*one, color=TOTAL, lw=1.2, ls=DASHED, label="total, one dimension", zorder=4)
-        guide = _ghk(iv, v)
-        ax.plot(
-            v,
-            guide,
-            color=GUIDE,
-            lw=1.2,
-            ls=DASHED if line is None else ":",
-            label="GHK, same shape, no charge",
-            zorder=1,
-        )
+        if axial is not None:
+            ascending = np.argsort(np.asarray(axial.voltage))
+            points = np.asarray(axial.voltage)[ascending], np.asarray(axial.current)[ascending]
+            ax.plot(*points, color=TOTAL, lw=1.2, ls=DASHED, label="total, one dimension", zorder=4)
+        style = DASHED if axial is None else ":"
+        ax.plot(v, _ghk(iv, v), color=GUIDE, lw=1.2, ls=style, label="GHK, same shape, no charge", zorder=1)
         _axes_through_origin(ax)
         _mark_reversal(ax, iv)
-        lost = voltage[np.asarray(iv.status) == Status.NOT_CONVERGED]
-        if lost.size:
-            ax.plot(lost, np.zeros_like(lost), "x", color="crimson", ms=6, label="not converged", zorder=4)
-        _titled(ax, iv.channel.name)
+        _mark_unconverged(ax, voltage[~np.asarray(iv.converged)])
+        _add_title(ax, iv.channel.name)
     return ax
 
 
-def plot_hysteresis(sweep: Hysteresis, ax: Axes | None = None, branch: Branch | None = None) -> Axes:
-    """Current against voltage on the way up and on the way down, shaded where there are several steady states; and a
-    branch of `pnp.trace`, dashed.
+def plot_hysteresis(result: Hysteresis, ax: Axes | None = None, branch: Branch | None = None) -> Axes:
+    """Current against voltage on the way up and on the way down, shaded where there are several steady states.
+
+    - result: of `pnp.hysteresis`.
+    - ax: axes to draw on, new ones unless given.
+    - branch: of `pnp.trace`, drawn dashed.
     """
     with plt.rc_context(STYLE):
         ax = ax or plt.figure(figsize=(6.4, 4.8), layout="constrained").add_subplot()
-        order = np.argsort(sweep.voltage)
-        v, up, down = (np.asarray(value)[order] for value in (sweep.voltage, sweep.up.current, sweep.down.current))
+        order = np.argsort(result.voltage)
+        v, up, down = (np.asarray(each)[order] for each in (result.voltage, result.up.current, result.down.current))
         marker = "o" if v.size < 3 else None
         ax.plot(v, down, color=IONS[1], lw=2.4, marker=marker, label="on the way down", zorder=2)
         ax.plot(v, up, color=TOTAL, lw=1.6, marker=marker, label="on the way up", zorder=3)
         if branch is not None:
             ax.plot(branch.voltage, branch.current, color=GUIDE, lw=1.2, ls=DASHED, label="the branch", zorder=4)
-        if sweep.multistable.any():
-            several = sweep.multistable[order]
-            ax.fill_between(v, up, down, where=several, color=MEMBRANE, alpha=0.6, lw=0, label="several solutions")
+        if result.multistable.any():
+            where = result.multistable[order]
+            ax.fill_between(v, up, down, where=where, color=MEMBRANE, alpha=0.6, lw=0, label="several solutions")
         _axes_through_origin(ax)
-        lost = sweep.voltage[~sweep.converged]
-        if lost.size:
-            ax.plot(lost, np.zeros_like(lost), "x", color="crimson", ms=6, label="not converged", zorder=4)
-        _titled(ax, sweep.channel.name)
+        _mark_unconverged(ax, result.voltage[~result.converged])
+        _add_title(ax, result.channel.name)
     return ax
 
 
 def plot_profile(solution: Solution, figure: Figure | None = None) -> Figure:
     """Potential and concentrations along the pore, above its silhouette coloured by fixed charge.
 
-    The picture shows the pore and as much of the baths as its mouths concern. Raises ValueError for a solution of two
-    dimensions, which `pnp.plot.fields.plot_field` draws.
+    - solution: an axial one. The pore is shown with the baths next to its mouths.
+    - figure: to draw on, a new one unless given.
+
+    Raises ValueError for an axisymmetric solution, which `plot_field` draws.
     """
     if solution.dimension == 2:
-        raise ValueError("this solution has two dimensions: draw it with pnp.plot.fields.plot_field")
+        raise ValueError("this solution has two dimensions: draw it with pnp.plot.plot_field")
     channel = solution.channel
     start, end = float(channel.pore.start), float(channel.pore.end)
     margin = 0.2 * (end - start)
@@ -125,7 +118,7 @@ def _draw_concentrations(ax, x, values, solution):
     largest = np.nanmax(values)
     if np.nanmin(values) < largest / 30:
         ax.set_yscale("log")
-        # What is 1e9 times rarer carries nothing; without a floor it would set the scale.
+        # A concentration 1e9 times smaller carries no current; without a floor it would set the scale.
         ax.set_ylim(bottom=max(np.nanmin(values) / 2, largest * 1e-9))
     else:
         ax.set_ylim(bottom=0, top=1.08 * largest)
@@ -164,6 +157,7 @@ def _draw_silhouette(figure, ax, channel: Channel, left, right):
 
 
 def _ghk(iv: IVCurve, voltage):
+    """GHK's total current at voltages (mV), pA."""
     inside, outside = iv.channel.bath_concentration
     currents = theory.ghk_current(
         voltage[:, None], inside, outside, iv.permeability, iv.channel.valence, iv.channel.temperature
@@ -200,6 +194,11 @@ def _mark_reversal(ax, iv: IVCurve):
         )
 
 
+def _mark_unconverged(ax: Axes, voltage) -> None:
+    if voltage.size:
+        ax.plot(voltage, np.zeros_like(voltage), "x", color="crimson", ms=6, label="not converged", zorder=4)
+
+
 def _axes_through_origin(ax):
     low, high = ax.get_ylim()
     ax.set_ylim(min(low, 0), max(high, 0))
@@ -210,7 +209,7 @@ def _axes_through_origin(ax):
     for axis in (ax.xaxis, ax.yaxis):
         # The origin's two labels would sit on the crossing of the axes.
         axis.set_major_formatter(lambda value, _: "" if value == 0 else f"{value:g}".replace("-", "−"))
-        axis.set_zorder(4.5)  # a small current runs through the labels, which have to be legible above it
+        axis.set_zorder(4.5)  # above the curves: a small current runs across the labels
         for label in axis.get_ticklabels():
             label.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.6})
     ax.annotate(
@@ -222,14 +221,13 @@ def _axes_through_origin(ax):
 
 
 def _axis_at(ax: Axes) -> float:
-    """Where the current's axis is, from 0 at the left to 1."""
+    """Position of the current axis, from 0 at the left edge to 1 at the right."""
     low, high = ax.get_xlim()
     return min(max((0.0 - low) / (high - low), 0.0), 1.0)
 
 
-def _titled(ax: Axes, title: str) -> None:
-    """Title and legend at the upper left, where I–V curves leave room; clear of the axis and its label if they are
-    there."""
+def _add_title(ax: Axes, title: str) -> None:
+    """Title and legend at the upper left, which I–V curves leave free; clear of the current axis if it is there."""
     crowded = _axis_at(ax) < 0.3
     left = _axis_at(ax) if crowded else 0.0
     ax.legend(loc="upper left", bbox_to_anchor=(left + 0.02, 1.0), fontsize=9, handlelength=2.2)

@@ -1,4 +1,4 @@
-"""The looks that all pictures share."""
+"""Colours, line styles and names of ions, shared by all pictures."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ STYLE: Any = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": Fa
 
 
 def color(index: int) -> str:
-    """Of the ion of this index."""
+    """Colour of the ion of this index."""
     return IONS[index % len(IONS)]
 
 

@@ -6,7 +6,8 @@ from jaxtyping import Array
 
 from pnp.tracing import is_traced
 
-_NEUTRAL_WITHIN = 1e-6  # of the charge of all ions: concentrations copied from a table pass
+NEUTRALITY = 1e-6
+"""A solution counts as neutral while |Σ z c| is below this fraction of Σ |z| c: rounded concentrations pass."""
 
 
 def per_ion(valence, **quantities) -> tuple[Array, ...]:
@@ -30,7 +31,7 @@ def refuse_unless(condition, message: str, *arguments):
 def neutral(valence, **solutions) -> tuple[Array, ...]:
     """As `per_ion`, and ValueError unless Σ z c = 0 in every solution."""
     arrays = per_ion(valence, **solutions)
-    balanced = lambda c, z: np.abs((c * z).sum(-1)) <= _NEUTRAL_WITHIN * (c * np.abs(z)).sum(-1)
+    balanced = lambda c, z: np.abs((c * z).sum(-1)) <= NEUTRALITY * (c * np.abs(z)).sum(-1)
     for name, solution in solutions.items():
         refuse_unless(balanced, f"{name} is not electroneutral: Σ z c must be 0", solution, valence)
     return arrays

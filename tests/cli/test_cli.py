@@ -21,7 +21,9 @@ import pnp
 import pnp.analysis.solution
 import pnp.analysis.steady
 import pnp.cli.app
+import pnp.cli.terminal
 import pnp.io.datasets
+import pnp.io.tables
 from pnp import units
 from pnp.io.atomic_write import write_whole
 
@@ -85,12 +87,12 @@ def test_json_numbers_agree_with_each_other(curve):
     assert max(record["conservation_error"] + record["discretization_error"]) < 1e-3
 
 
-def test_files_written_are_told_on_stderr(curve):
+def test_written_files_are_named_on_stderr(curve):
     assert curve.err == f"Wrote {curve.folder / 'x.nc'}\nWrote {curve.folder / 'x.png'}\n"
     assert sorted(f.name for f in curve.folder.iterdir()) == ["x.nc", "x.png"]
 
 
-def test_netcdf_is_labelled_and_says_where_it_comes_from(curve):
+def test_netcdf_has_labels_and_provenance(curve):
     with xr.open_dataset(curve.folder / "x.nc", engine="h5netcdf") as dataset:
         assert dict(dataset.sizes) == {"voltage": 5, "ion": 2}
         for name, variable in dataset.variables.items():
@@ -149,32 +151,38 @@ def test_json_file_is_what_is_printed(curve, tmp_path):
 
 
 def test_batches_make_one_curve(curve, monkeypatch):
-    """The last batch is filled up to keep its shape; the filling must not show."""
-    monkeypatch.setattr(pnp.analysis.solution, "LANES", 5)
+    """The last batch is padded to keep its shape; the padding must not show."""
+    monkeypatch.setattr(pnp.analysis.steady, "CPU_BATCH", 5)
     listed = [*VOLTAGES, -100, 50]
     ran = run(*CURVE[:2], "--voltages", ",".join(f"{v:g}" for v in listed), "--nodes", "64", "--format", "csv")
     rows = list(csv.reader(io.StringIO(ran.out)))[1:]
     assert [float(row[0]) for row in rows] == listed
-    known = json.loads(curve.out)["current_pA"]
-    assert [float(row[1]) for row in rows] == pytest.approx([*known, known[0], known[3]], rel=1e-12, abs=1e-12)
+    currents = json.loads(curve.out)["current_pA"]
+    assert [float(row[1]) for row in rows] == pytest.approx([*currents, currents[0], currents[3]], rel=1e-12, abs=1e-12)
 
 
 def test_interrupted_curve_keeps_what_is_done(curve, monkeypatch):
-    monkeypatch.setattr(pnp.analysis.solution, "LANES", 5)
-    real, calls = pnp.analysis.steady.iv_curve, []
+    def interrupt(*_):
+        raise KeyboardInterrupt
 
-    def interrupted(*args, **options):
-        calls.append(1)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return real(*args, **options)
-
-    monkeypatch.setattr(pnp.analysis.steady, "iv_curve", interrupted)
+    monkeypatch.setattr(pnp.analysis.steady, "CPU_BATCH", 5)
+    monkeypatch.setattr(pnp.cli.terminal.Progress, "advance", interrupt)  # after the first batch
     listed = ",".join(map(str, VOLTAGES * 2))
     ran = run(*CURVE[:2], "--voltages", listed, "--nodes", "64", "--format", "json")
     assert ran.code == 130
     assert "5 of 10 voltages are done" in ran.err
     assert json.loads(ran.out) == json.loads(curve.out)
+
+
+def test_curve_interrupted_at_once_prints_nothing(monkeypatch, tmp_path):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pnp.analysis.steady, "_solve_curve", interrupted)
+    ran = run(*CURVE, "--output", tmp_path / "iv.csv")
+    assert (ran.code, ran.out) == (130, "")
+    assert "interrupted before any voltage" in ran.err
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.fixture
@@ -200,7 +208,7 @@ def test_point_that_does_not_converge_is_null_and_exits_3(curve, tmp_path):
     ran = run(*CURVE, "--format", "json", "--output", tmp_path / "x.csv", "--plot", tmp_path / "x.png")
     assert ran.code == 3
     assert "Warning: at -100, 50 mV: did not converge" in ran.err
-    assert "--nodes 800" in ran.err
+    assert "--nodes 128" in ran.err
     record, whole = json.loads(ran.out, parse_constant=pytest.fail), json.loads(curve.out)
     assert record["status"] == ["not_converged", "converged", "converged", "not_converged", "converged"]
     gaps = lambda values: [None, *values[1:3], None, values[4]]
@@ -268,12 +276,12 @@ BAD = {
     "no voltage of a profile": (["profile", "ompf"], ["Missing option", "--voltage"]),
     "suffix of a profile": (["profile", "ompf", "--voltage", "1", "--output", "x.csv"], ["must end in .nc"]),
     "three dimensions": ([*IV, "--dimension", "3"], ["--dimension", "2"]),
-    "resolution in one dimension": ([*IV, "--resolution", "2"], ["--resolution is that of a grid of two dimensions"]),
+    "resolution in one dimension": ([*IV, "--resolution", "2"], ["--resolution", "--dimension 2"]),
     "resolution": ([*IV, "--dimension", "2", "--resolution", "20"], ["resolution must be from 0.25 to 8, not 20"]),
     "sweep in two dimensions": ([*IV, "--hysteresis", "--dimension", "2"], ["--hysteresis", "in one dimension only"]),
     "steep wall": (
         ["iv", "ompf", "--dimension", "2", "--set", "pore.radius=[[0, 1], [2, 1], [2.01, 9], [5, 9]]"],
-        ["the wall is too steep for a grid"],
+        ["pore", "too steep"],
     ),
     "vtu of one dimension": (["profile", "ompf", "--voltage", "1", "--output", "x.vtu"], ["must end in .nc"]),
     "check of nothing": (["check", "nothing.toml"], ["nothing.toml: 1 mistake", "pnp list"]),
@@ -405,7 +413,7 @@ def test_profile_is_printed_drawn_and_saved(tmp_path):
         assert dataset["concentration"].dims == ("x", "ion")
 
 
-def test_doctor_tells_versions_and_precision():
+def test_doctor_prints_versions_and_precision():
     ran = run("doctor")
     assert ran.code == 0
     lines = dict(re.split(r"  +", line, maxsplit=1) for line in ran.out.splitlines())
@@ -463,10 +471,10 @@ def test_failed_write_leaves_the_old_file_and_nothing_else(curve, suffix, tmp_pa
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    for name in ("curve_csv", "curve_dataset"):
-        monkeypatch.setattr(pnp.io.datasets, name, full)
     if suffix == ".json":  # its text is made before the file; let the writing itself fail
-        monkeypatch.setattr(pnp.io.datasets, "write_whole", lambda path, write: write_whole(path, full))
+        monkeypatch.setattr(pnp.io.tables, "write_whole", lambda path, write: write_whole(path, full))
+    monkeypatch.setattr(pnp.io.tables, "as_csv", full)
+    monkeypatch.setattr(pnp.io.datasets, "curve_dataset", full)
     ran = run(*CURVE, "--format", "json", "--output", file)
     assert ran.code == 2
     assert "No space left on device" in ran.err
@@ -501,6 +509,6 @@ def test_written_file_replaces_the_old_one_with_usual_permissions(tmp_path):
 
 def test_unknown_suffix_is_refused_before_anything_is_written(tmp_path):
     curve = pnp.iv_curve(pnp.load("uncharged-cylinder"), np.array(VOLTAGES), discretization=pnp.Axial(64))
-    with pytest.raises(ValueError, match=r"written as \.nc, \.csv, \.json, not '\.xls'"):
-        pnp.io.datasets.write_curve(curve, tmp_path / "iv.xls")
+    with pytest.raises(ValueError, match=r"iv\.xls: .*\.nc, \.csv, \.json, not '\.xls'"):
+        pnp.io.tables.write_curve(curve, tmp_path / "iv.xls")
     assert not list(tmp_path.iterdir())

@@ -164,7 +164,7 @@ def test_interrupted_it_keeps_what_it_has_and_can_be_gone_on_with(data, tmp_path
     def interrupted(*args, report, **rest):
         def cut(problem, run):
             report(problem, run)
-            if run.steps.max() == 3:
+            if run.evaluations.max() == 3:
                 raise KeyboardInterrupt
 
         return original(*args, report=cut, **rest)
@@ -217,8 +217,8 @@ def test_a_recording_is_fitted_as_a_table_is(tmp_path):
 def test_a_fit_that_did_not_converge_is_exit_code_3(data, monkeypatch):
     from pnp.fit.estimate import fit as fitting
 
-    monkeypatch.setattr(fitting, "_LOOKS", 1)
-    monkeypatch.setattr(fitting, "_MORE_LOOKS", 1)
+    monkeypatch.setattr(fitting, "_MAX_EVALUATIONS", 1)
+    monkeypatch.setattr(fitting, "_MAX_REFINEMENTS", 1)
     ran = run("fit", "ompf", *data, *FREE)
     assert ran.code == 3
     assert "did not converge" in ran.err

@@ -1,4 +1,4 @@
-"""Newton's step and the settled ions: compiled, on arrays, and against what they must fulfil."""
+"""Newton's step and the Nernst–Planck half-step: compiled, on arrays, and against the equations they solve."""
 
 import sys
 from functools import partial
@@ -11,13 +11,14 @@ import pytest
 
 import pnp
 from pnp.analysis.discretized import discretize
-from pnp.channel.activity import Davies, Steric
-from pnp.finite_volume.axial import nernst_planck as settle
+from pnp.channel.activity import Davies, IdealCoefficients, Steric
 from pnp.finite_volume.axial import newton_step as step
-from pnp.finite_volume.axial.assembly import ends, fluxes, residual, two_sided_elements, with_baths
-from pnp.finite_volume.problem import Steady
-from pnp.linalg._cpu import llvm
-from pnp.linalg._cpu import xla_ffi as ffi
+from pnp.finite_volume.axial.assembly import element_ends, fluxes, residual, with_baths
+from pnp.finite_volume.axial.nernst_planck import solve_nernst_planck
+from pnp.finite_volume.axial.scheme import two_sided_elements
+from pnp.linalg import _cpu
+from pnp.linalg import block_tridiagonal as linear
+from pnp.linalg._cpu import xla_ffi
 from pnp.linalg.block_tridiagonal import from_two_sided, to_two_sided
 from tests.conftest import make_charged
 
@@ -26,26 +27,23 @@ RNG = np.random.default_rng(5)
 
 
 def problem_of(channel):
-    """In arms and lanes, with unknowns that are no solution; and the same problem of one lane from bath to bath."""
+    """In two sides and for all voltages, with unknowns that are no solution; and at one voltage from bath to bath."""
     discretized = discretize(channel, NODES)
     volts = MILLIVOLTS / 25.0
-    steady = Steady(
-        discretized.fine.elements,
-        jnp.asarray(channel.valence),
-        discretized.bath_activity,
-        jnp.asarray(volts[3]),
-        discretized.activity,
-    )
-    lanes = jax.tree.map(lambda leaf: leaf[..., None], steady)
-    lanes = lanes._replace(voltage=jnp.asarray(volts), elements=two_sided_elements(lanes.elements)).whole()
-    phi = discretized.fine.start.direct[0][:, None] + discretized.fine.start.shape[:, None] * volts
+    alone = discretized.problem(-1, jnp.asarray(volts[3]))
+    batch = jax.tree.map(lambda leaf: leaf[..., None], alone).with_voltage(jnp.asarray(volts))
+    batch = batch.with_elements(two_sided_elements(batch.elements))
+    guess = discretized.guesses[-1]
+    phi = guess.full[0][:, None] + guess.voltage_profile[:, None] * volts
     unknowns = jnp.stack([phi, *(0.3 * RNG.normal(size=(2, *phi.shape)))])
     unknowns = unknowns.at[:, [0, -1]].set(0.0).at[0, 0].set(volts)
-    return lanes, to_two_sided(unknowns), steady.whole(), unknowns
+    return batch, to_two_sided(unknowns), alone, unknowns
 
 
-def at_inside(unknowns):
-    return jnp.zeros((unknowns.shape[1] - 1, 2, 1), bool).at[0, 0].set(True)
+def newton_elements(problem, unknowns):
+    """What `newton_update` gives to its law."""
+    at_inside = jnp.zeros((unknowns.shape[1] - 1, 2, 1), bool).at[0, 0].set(True)
+    return (*step.expanded(problem, unknowns), at_inside, None)
 
 
 @pytest.fixture(scope="module")
@@ -58,15 +56,26 @@ def steric():
     return problem_of(make_charged(activity_model=Steric(0.6)))
 
 
-@pytest.mark.parametrize("which", ["ideal", "steric"])
+@pytest.fixture(scope="module")
+def unequal():
+    """The activity coefficients follow from an equation, here and with Davies' model."""
+    return problem_of(make_charged(activity_model=Steric({"K": 0.5, "Cl": 0.7})))
+
+
+@pytest.fixture(scope="module")
+def davies():
+    return problem_of(make_charged(activity_model=Davies()))
+
+
+@pytest.mark.parametrize("which", ["ideal", "steric", "unequal", "davies"])
 @pytest.mark.parametrize("with_sensitivity", [False, True])
 def test_the_compiled_step_is_the_step_on_arrays(which, with_sensitivity, request):
     pytest.importorskip("llvmlite")
     problem, unknowns, *_ = request.getfixturevalue(which)
-    law, own = step._STEPS[with_sensitivity], (at_inside(unknowns), None)
-    assert step._compiled_for(law, problem, unknowns, own, False) is not None
+    law, elements = step._STEPS[with_sensitivity], newton_elements(problem, unknowns)
+    assert _cpu.eliminate(law, elements, unknowns, False) is not None
     found = [part for part in step.newton_update(problem, unknowns, with_sensitivity) if part is not None]
-    expected = jax.jit(partial(step._by_arrays, law, False))(problem, unknowns, own)
+    expected = eqx.filter_jit(partial(linear._law_on_arrays, law, False))(elements, unknowns)
     assert len(found) == len(expected) == 1 + with_sensitivity
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9 * np.abs(other).max())
@@ -78,11 +87,7 @@ def test_a_step_solves_the_linearised_problem(ideal):
     interior = full[:, 1:-1, 3]
     balance, moved = jax.jvp(lambda u: residual(alone, u), (interior,), (update,))
     np.testing.assert_allclose(moved, -balance, atol=1e-9 * np.abs(balance).max())
-
-    def at(volts):
-        return residual(eqx.tree_at(lambda p: p.voltage, alone, volts), interior)
-
-    _, dF_dV = jax.jvp(at, (alone.voltage,), (jnp.ones(()),))
+    _, dF_dV = jax.jvp(lambda v: residual(alone.with_voltage(v), interior), (alone.voltage,), (jnp.ones(()),))
     _, answered = jax.jvp(lambda u: residual(alone, u), (interior,), (sensitivity,))
     np.testing.assert_allclose(answered, -dF_dV, atol=1e-9 * np.abs(dF_dV).max())
 
@@ -92,13 +97,14 @@ def test_a_step_solves_the_linearised_problem(ideal):
 def test_compiled_and_on_arrays_linear_solutions_fit_the_jacobian(which, transposed, request):
     pytest.importorskip("llvmlite")
     problem, unknowns, alone, _ = request.getfixturevalue(which)
-    unknowns, flux = settle.solve_nernst_planck(problem, unknowns)
+    unknowns, flux = solve_nernst_planck(problem, unknowns)
     interior = from_two_sided(unknowns)[:, 1:-1, 3]
     rhs = jnp.asarray(RNG.normal(size=interior.shape))
     shared = to_two_sided(jnp.broadcast_to(rhs[..., None], (*rhs.shape, len(MILLIVOLTS)))).at[:, -1, 1].set(0.0)
-    assert step._compiled_for(step._loaded, problem, unknowns, (shared, flux), transposed) is not None
-    found = step.linear_solution(problem, unknowns, shared, transposed, flux)
-    (expected,) = jax.jit(partial(step._by_arrays, step._loaded, transposed))(problem, unknowns, (shared, flux))
+    law, elements = step._given_balance, (*step.expanded(problem, unknowns), shared, flux)
+    assert _cpu.eliminate(law, elements, unknowns, transposed) is not None
+    found = step.solve_linearised(problem, unknowns, shared, transposed, flux)
+    (expected,) = eqx.filter_jit(partial(linear._law_on_arrays, law, transposed))(elements, unknowns)
     np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9 * np.abs(expected).max())
     if which == "steric":
         return  # is not quite in a steady state
@@ -108,64 +114,78 @@ def test_compiled_and_on_arrays_linear_solutions_fit_the_jacobian(which, transpo
     np.testing.assert_allclose(times, rhs, atol=1e-9)
 
 
-def test_settled_ions_have_constant_fluxes(ideal):
+def test_the_half_step_makes_fluxes_constant(ideal):
     problem, unknowns, alone, _ = ideal
-    found, flux = settle.solve_nernst_planck(problem, unknowns)
+    found, flux = solve_nernst_planck(problem, unknowns)
     np.testing.assert_array_equal(found[0], unknowns[0])
-    through = fluxes(alone, *ends(with_baths(alone, from_two_sided(found)[:, 1:-1, 3])))
-    np.testing.assert_allclose(flux[:, 0, 0, 3], through.mean(1), rtol=1e-10)
+    along = fluxes(alone, *element_ends(with_baths(alone, from_two_sided(found)[:, 1:-1, 3])))
+    np.testing.assert_allclose(flux[:, 0, 0, 3], along.mean(1), rtol=1e-10)
     np.testing.assert_allclose(flux, flux[:, :1, :1] * np.array([1.0, -1.0])[:, None] + 0 * flux, rtol=1e-13)
-    np.testing.assert_allclose(through, np.broadcast_to(through[:, :1], through.shape), rtol=1e-10)
-    assert np.all(through != 0)
+    np.testing.assert_allclose(along, np.broadcast_to(along[:, :1], along.shape), rtol=1e-10)
+    assert np.all(along != 0)
 
 
-def test_compiled_and_on_arrays_ions_settle_alike(ideal):
+def test_compiled_and_on_arrays_half_steps_agree(ideal, monkeypatch):
     pytest.importorskip("llvmlite")
     problem, unknowns, *_ = ideal
-    found, flux = settle.solve_nernst_planck(problem, unknowns)
-    baths = settle._baths(problem)
-    assert settle._compiled_for(problem, baths, unknowns) is not None
-    mu, expected = jax.jit(settle._by_arrays)(problem, baths, unknowns)
-    np.testing.assert_allclose(found[1:, 1:-1], mu[:, :-1], rtol=1e-11, atol=1e-15)
+    made, accumulate = [], _cpu.accumulate_resistances
+    monkeypatch.setattr(_cpu, "accumulate_resistances", lambda *given: made.append(accumulate(*given)) or made[-1])
+    found, flux = solve_nernst_planck(problem, unknowns)
+    assert made[0] is not None
+    monkeypatch.setattr(_cpu, "accumulate_resistances", lambda *given: None)
+    mu, expected = eqx.filter_jit(solve_nernst_planck)(problem, unknowns)
+    np.testing.assert_allclose(found[1:, 1:-1], mu[1:, 1:-1], rtol=1e-11, atol=1e-15)
     np.testing.assert_allclose(flux, expected, rtol=1e-11)
 
 
-def test_steps_of_settled_ions_are_the_steps_of_all(ideal):
+def test_steps_with_known_fluxes_are_the_steps_of_all_unknowns(ideal):
     problem, unknowns, *_ = ideal
-    at, flux = settle.solve_nernst_planck(problem, unknowns)
-    both = jax.jit(lambda p, u, f: (step.newton_update(p, u, True), step.newton_update(p, u, True, f)))
+    at, flux = solve_nernst_planck(problem, unknowns)
+    both = eqx.filter_jit(lambda p, u, f: (step.newton_update(p, u, True), step.newton_update(p, u, True, f)))
     plain, known = both(problem, at, flux)
     for one, other in zip(plain, known, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-8, atol=1e-10 * np.abs(other).max())
 
 
-def test_next_to_nothing_keeps_its_digits():
+def test_small_differences_keep_their_digits():
     """Before a barrier of 200 kT mu falls by 1e-87 of itself, and that drives the flux."""
     problem, unknowns, alone, _ = problem_of(make_charged(density=0.0, barrier=200.0))
     flat = unknowns.at[0].set(0.0).at[0, 0, 0].set(problem.voltage)
-    found, _ = settle.solve_nernst_planck(problem, flat)
-    through = fluxes(alone, *ends(with_baths(alone, from_two_sided(found)[:, 1:-1, 3])))[1]
-    assert 0 < np.abs(through).max() < 1e-80
-    near = np.asarray(through)[: NODES // 8]
-    np.testing.assert_allclose(near, near[0], rtol=1e-9)
+    found, _ = solve_nernst_planck(problem, flat)
+    along = fluxes(alone, *element_ends(with_baths(alone, from_two_sided(found)[:, 1:-1, 3])))[1]
+    assert 0 < np.abs(along).max() < 1e-80
+    first = np.asarray(along)[: NODES // 8]
+    np.testing.assert_allclose(first, first[0], rtol=1e-9)
 
 
-def test_what_cannot_be_translated_is_done_on_arrays():
-    problem, unknowns, *_ = problem_of(make_charged(activity_model=Davies()))
-    assert step._compiled_for(step._STEPS[0], problem, unknowns, (at_inside(unknowns), None), False) is None
-    update = jax.jit(lambda p, u: step.newton_update(p, u, False)[0])(problem, unknowns)
-    assert np.all(np.isfinite(update))
+class Halved(IdealCoefficients):
+    """Activity coefficients that a user found by a loop of their own; they are 1."""
+
+    def excess_from_activity(self, log_activity, valence):
+        return [0.0 * jax.lax.while_loop(lambda x: jnp.any(x > 1), lambda x: x / 2, a) for a in log_activity]
+
+
+def test_a_model_that_cannot_be_translated_is_evaluated_on_arrays(ideal, monkeypatch):
+    monkeypatch.setattr(xla_ffi, "_reported", set())
+    problem, unknowns, *_ = ideal
+    user = eqx.tree_at(lambda p: p.activity, problem, Halved(), is_leaf=lambda x: isinstance(x, IdealCoefficients))
+    with pytest.warns(UserWarning, match="no translation for `while`"):
+        update = eqx.filter_jit(lambda p, u: step.newton_update(p, u, False)[0])(user, unknowns)
+    expected = step.newton_update(problem, unknowns, False)[0]
+    np.testing.assert_allclose(update, expected, rtol=1e-9, atol=1e-9 * np.abs(expected).max())
 
 
 @pytest.mark.slow
 def test_without_llvmlite_all_is_done_on_arrays(ideal, monkeypatch):
     problem, unknowns, *_ = ideal
-    updated = lambda: jax.jit(lambda p, u: step.newton_update(p, u, True))(problem, unknowns)
+    updated = lambda: eqx.filter_jit(lambda p, u: step.newton_update(p, u, True))(problem, unknowns)
     expected = updated()
     monkeypatch.setitem(sys.modules, "llvmlite.binding", None)  # cannot be imported
-    monkeypatch.setattr(ffi, "compiler", llvm.compiler.__wrapped__)
-    assert step._compiled_for(step._STEPS[1], problem, unknowns, (at_inside(unknowns), None), False) is None
+    monkeypatch.setattr(xla_ffi, "_unavailable", xla_ffi._unavailable.__wrapped__)
+    assert _cpu.eliminate(step._STEPS[1], newton_elements(problem, unknowns), unknowns, False) is None
     for one, other in zip(updated(), expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9 * np.abs(other).max())
-    assert "pnp_" not in jax.jit(settle.solve_nernst_planck).lower(problem, unknowns).as_text()
+    numbers, structure = eqx.partition((problem, unknowns), eqx.is_array)
+    half_step = lambda numbers: solve_nernst_planck(*eqx.combine(numbers, structure))
+    assert "pnp_" not in jax.jit(half_step).lower(numbers).as_text()
     assert pnp.solve(make_charged(), 50.0, discretization=pnp.Axial(NODES)).status < pnp.Status.MESH_TOO_COARSE

@@ -8,9 +8,9 @@ import pytest
 
 import pnp
 from pnp.fit import FitError, IVData, fit
-from pnp.fit.estimate.levenberg_marquardt import Run
+from pnp.fit.estimate.levenberg_marquardt import Search
 from pnp.fit.model.paths import file_with
-from pnp.fit.record import fit_record, resumed, unfinished_record, write_channel, write_record
+from pnp.fit.record import fit_record, resumed_starts, unfinished_record, write_channel, write_record
 from tests.fit.conftest import VOLTAGE, bath, ghk_data
 
 KEYS = (
@@ -44,18 +44,18 @@ def test_what_is_not_determined_is_null(channel):
 
 def test_a_record_can_be_gone_on_from(found, tmp_path):
     write_record(fit_record(found), tmp_path / "fit.json")
-    begin = resumed(tmp_path / "fit.json")
+    begin = resumed_starts(tmp_path / "fit.json")
     assert len(begin) == 3
     assert begin[0] == pytest.approx(found.values, rel=1e-2)
 
 
 def test_what_an_unfinished_fit_has_is_a_record_too(found, tmp_path):
-    run = Run(found.starts.u, found.starts.chi2, *(np.zeros(3) for _ in range(3)))
+    run = Search(found.starts.u, found.starts.chi2, *(np.zeros(3) for _ in range(3)))
     write_record(unfinished_record(found.problem, run), tmp_path / "fit.json")
     record = json.loads((tmp_path / "fit.json").read_text())
     assert record["status"] == "interrupted"
     assert record["parameters"]["permeability.K"]["value"] == pytest.approx(found.values["permeability.K"], rel=1e-2)
-    assert len(resumed(tmp_path / "fit.json")) == 3
+    assert len(resumed_starts(tmp_path / "fit.json")) == 3
 
 
 @pytest.mark.parametrize(
@@ -71,12 +71,12 @@ def test_what_an_unfinished_fit_has_is_a_record_too(found, tmp_path):
 def test_files_that_are_no_record(tmp_path, text, said):
     (tmp_path / "fit.json").write_text(text)
     with pytest.raises(FitError, match=said):
-        resumed(tmp_path / "fit.json")
+        resumed_starts(tmp_path / "fit.json")
 
 
 def test_a_missing_record_is_named(tmp_path):
     with pytest.raises(FitError, match="cannot be read"):
-        resumed(tmp_path / "none.json")
+        resumed_starts(tmp_path / "none.json")
 
 
 class Fitted:

@@ -134,10 +134,10 @@ def test_file_that_cannot_be_read(tmp_path):
 
 def test_sizes_are_bounded(hole_file, monkeypatch):
     file = hole_file(profile(ROWS))
-    monkeypatch.setattr("pnp.io.hole.MAX_POINTS", 3)
+    monkeypatch.setattr("pnp.io.hole.MAX_ROWS", 3)
     with pytest.raises(HoleError, match="at most 3 points"):
         read_hole(file)
-    monkeypatch.setattr("pnp.io.hole.MAX_BYTES", 100)
+    monkeypatch.setattr("pnp.io.hole.MAX_HOLE_BYTES", 100)
     with pytest.raises(HoleError, match="MB"):
         read_hole(file)
 

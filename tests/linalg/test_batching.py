@@ -1,4 +1,4 @@
-"""`vmap` of a function written for lanes is one call of it with all the cases."""
+"""`vmap` of a function written for a batch is one call of it with all the cases."""
 
 import jax
 import jax.numpy as jnp
@@ -10,10 +10,10 @@ CALLS = []
 
 
 def native(weights, x):
-    """Σ w x² over the first axis, and the number of lanes it was given."""
-    lanes = jnp.broadcast_shapes(weights.shape[-1:], x.shape[-1:])
-    CALLS.append(lanes[0])
-    return (weights * x**2).sum(0) + jnp.zeros(lanes)
+    """Σ w x² over the first axis, and the size of the batch it was given."""
+    size = jnp.broadcast_shapes(weights.shape[-1:], x.shape[-1:])
+    CALLS.append(size[0])
+    return (weights * x**2).sum(0) + jnp.zeros(size)
 
 
 weighted = over_batch(native)
@@ -25,7 +25,7 @@ def test_alone():
     np.testing.assert_allclose(weighted(W, X[0, 0]), (W * X[0, 0] ** 2).sum())
 
 
-def test_nested_vmap_is_one_call_with_all_lanes():
+def test_nested_vmap_is_one_call_with_all_cases():
     CALLS.clear()
     found = jax.vmap(jax.vmap(weighted, (None, 0)), (None, 0))(W, X)
     np.testing.assert_allclose(found, (W * X**2).sum(-1))

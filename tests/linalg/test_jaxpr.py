@@ -1,4 +1,4 @@
-"""Translated functions against mpmath, in compiled code as the solver's own is."""
+"""Translated functions against mpmath, in compiled code like the solver's own."""
 
 import jax
 import jax.numpy as jnp
@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from pnp.linalg._cpu.jaxpr import UntranslatableError, translate
-from pnp.linalg._cpu.xla_ffi import Block, Law, Operand, call, handler, law, target
+from pnp.linalg._cpu.program import Block, Law, Operand, law
+from pnp.linalg._cpu.xla_ffi import call, handler, program
 
 mpmath.mp.dps = 50
 pytest.importorskip("llvmlite")
@@ -22,7 +23,7 @@ ARGUMENTS = np.concatenate([
 
 
 def mapped(function, values, lanes=11):
-    """`function` of every value, by a compiled loop over elements, arms and lanes."""
+    """`function` of every value, by a compiled loop over elements, sides and lanes."""
     values = np.asarray(values, float)
     grid = jnp.asarray(np.resize(values, (-(-values.size // (2 * lanes)), 2, lanes)))
     of = Law(jax.make_jaxpr(lambda x: [function(x)])(jax.ShapeDtypeStruct((), float)), (Operand.like(grid),))
@@ -31,11 +32,11 @@ def mapped(function, values, lanes=11):
         block = Block(wide, 1)
         result = block.law("one", 1)
         with block.code.loop("all", "0", "sle %last", "1") as element:
-            for arm in range(2):
-                block.store(result(element, arm)[0], block.result(0, 1, element, arm)[0])
+            for side in range(2):
+                block.store(result(element, side)[0], block.result(0, 1, element, side)[0])
         return [law("one", wide, of), block.function(), handler(wide, 1, 1)]
 
-    name = target("map", str(of), lanes, write)
+    name = program("map", str(of), lanes, write)
     assert name is not None
     return np.asarray(call(name, [1], 0, len(grid), lanes, [grid])[0]).ravel()[: values.size]
 

@@ -5,17 +5,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from pnp.linalg import _cpu
 from pnp.linalg import slice_elimination as slices
-from pnp.linalg._cpu.dense import compiled_factors, factors
 
-SLICES, NODES, WALL, FACES = 9, 7, 3, (2, 6)
+SLICES, NODES = 9, 7
+SOLID = (2, 6), 4
+"""Of the slices strictly between these two, unknowns other than the first are fixed from this node on."""
 
 
 def bands_of(rows: int, seed: int = 0, sparse: bool = False, nodes: int = NODES) -> slices.Bands:
-    """A random system that dominates on its diagonal, with unknowns held where the membrane is solid."""
+    """A random system that dominates on its diagonal, with unknowns fixed where the membrane is solid."""
     random = np.random.default_rng(seed)
     solid = np.zeros((SLICES, nodes), bool)
-    solid[FACES[0] + 1 : FACES[1], WALL + 1 :] = True
+    solid[SOLID[0][0] + 1 : SOLID[0][1], SOLID[1] :] = True
 
     def entry(offset, u, v):
         value = random.normal(size=(SLICES, 3, nodes))
@@ -50,7 +52,7 @@ def dense(bands: slices.Bands) -> np.ndarray:
 def test_solutions_are_those_of_dense_algebra(rows, sparse, columns):
     bands = bands_of(rows, sparse=sparse)
     rhs = np.random.default_rng(1).normal(size=(SLICES, rows, NODES, *columns))
-    factors = slices.factor(bands, WALL, FACES)
+    factors = slices.factor(bands, *SOLID)
     matrix, flat = dense(bands), rhs.reshape(SLICES * rows * NODES, -1)
     for solve, of in ((slices.solve, matrix), (slices.solve_transposed, matrix.T)):
         found = np.asarray(solve(factors, jnp.asarray(rhs))).reshape(flat.shape)
@@ -59,17 +61,17 @@ def test_solutions_are_those_of_dense_algebra(rows, sparse, columns):
 
 @pytest.mark.parametrize("rows", [1, 3])
 def test_compiled_factors_are_those_of_arrays(rows):
-    """With more nodes than are eliminated at a time; XLA's way serves where nothing can be compiled."""
+    """With more nodes than are eliminated at a time."""
     bands = bands_of(rows, seed=2, nodes=21)
-    name = compiled_factors(rows)
-    assert name is not None
-    found = jax.jit(lambda b: factors(name, b, WALL, FACES))(bands)
+    compiled = _cpu.invert_slices(bands, *SOLID)
+    assert compiled is not None
+    found = jax.jit(compiled)(bands)
     np.testing.assert_allclose(found, slices._inverses(bands), rtol=1e-10, atol=1e-13)
 
 
 def test_reduction_is_elimination():
     bands, rhs = bands_of(3), jnp.asarray(np.random.default_rng(3).normal(size=(SLICES, 3, NODES)))
-    expected = slices.solve(slices.factor(bands, WALL, FACES), rhs)
+    expected = slices.solve(slices.factor(bands, *SOLID), rhs)
     np.testing.assert_allclose(slices.solve_by_cyclic_reduction(bands, rhs), expected, rtol=1e-10, atol=1e-13)
 
 
@@ -77,6 +79,6 @@ def test_many_systems_side_by_side():
     systems = [bands_of(2, seed) for seed in range(3)]
     together = jax.tree.map(lambda *value: jnp.stack(value), *systems)
     rhs = jnp.asarray(np.random.default_rng(4).normal(size=(3, SLICES, 2, NODES)))
-    found = jax.vmap(lambda b, r: slices.solve(slices.factor(b, WALL, FACES), r))(together, rhs)
+    found = jax.vmap(lambda b, r: slices.solve(slices.factor(b, *SOLID), r))(together, rhs)
     for bands, b, x in zip(systems, rhs, found, strict=True):
         np.testing.assert_allclose(dense(bands) @ np.asarray(x).ravel(), np.asarray(b).ravel(), atol=1e-11)

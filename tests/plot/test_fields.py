@@ -1,11 +1,10 @@
-"""Two dimensions as files, pictures and observables have them."""
+"""Axisymmetric solutions in files, pictures, observables and on the command line."""
 
 import json
 import re
 from xml.etree import ElementTree
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import matplotlib.image
 import matplotlib.pyplot as plt
@@ -17,13 +16,15 @@ import xarray as xr
 import pnp
 import pnp.analysis.solution
 import pnp.analysis.steady
+import pnp.cli.terminal
 from pnp import units
 from pnp.analysis.section import CURRENT_PER_RATE, section
-from pnp.plot.curves import plot_iv, plot_profile
-from pnp.plot.fields import plot_field
+from pnp.plot import plot_field, plot_iv, plot_profile
+from pnp.settings import Status
 from tests.cli.test_cli import run
 
 VOLTAGE = 50.0
+MESH = pnp.Axisymmetric(resolution=0.25, nodes=64)  # one mesh throughout: one compiled program serves all tests
 
 
 @pytest.fixture(scope="module")
@@ -33,12 +34,12 @@ def channel():
 
 @pytest.fixture(scope="module")
 def solution(channel):
-    return pnp.solve(channel, VOLTAGE, discretization=pnp.Axisymmetric(0.25, 64))
+    return pnp.solve(channel, VOLTAGE, discretization=MESH)
 
 
 @pytest.fixture(scope="module")
-def line(channel):
-    return pnp.solve(channel, VOLTAGE, discretization=pnp.Axial(64))
+def axial(channel):
+    return pnp.solve(channel, VOLTAGE, discretization=MESH.axial)
 
 
 @pytest.fixture(autouse=True)
@@ -50,42 +51,43 @@ def _no_figures_left():
 # --- sections -----------------------------------------------------------------------------------
 
 
-def test_section_knows_the_wall_the_faces_and_what_is_solid(solution):
+def test_section_knows_wall_and_membrane(solution):
     cut = section(solution)
-    near, far = cut.faces
-    assert (cut.z[near], cut.z[far]) == (0.0, 5.0)
-    np.testing.assert_allclose(cut.r[:, cut.wall], 1.0, rtol=1e-12)
-    assert np.all(cut.concentration[cut.dry] == 0)
-    assert np.all(cut.concentration[~cut.dry] > 0)
-    assert np.all(cut.flux_density[:, cut.solid] == 0)
-    assert not np.any(np.all(cut.flux_density[0, ~cut.solid] == 0, axis=-1))
+    inner, outer = cut.membrane_slices
+    assert (cut.z[inner], cut.z[outer]) == (0.0, 5.0)
+    np.testing.assert_allclose(cut.r[:, cut.wall_index], 1.0, rtol=1e-12)
+    assert np.all(cut.concentration[cut.no_ion_nodes] == 0)
+    assert np.all(cut.concentration[~cut.no_ion_nodes] > 0)
+    assert np.all(cut.flux_density[:, cut.solid_cells] == 0)
+    assert not np.any(np.all(cut.flux_density[0, ~cut.solid_cells] == 0, axis=-1))
 
 
 def test_enclosed_current_adds_up_to_the_current(solution):
     cut = section(solution)
-    within = cut.enclosed_current()[cut.faces[0] : cut.faces[1]]
+    inner, outer = cut.membrane_slices
+    within = cut.enclosed_current()[inner:outer]
     np.testing.assert_allclose(within[:, -1], float(solution.current), rtol=1e-10)
     np.testing.assert_array_equal(within[:, 0], 0)
     # Between equal baths and without charges each half of the area carries half of it, far from the mouths.
     middle = within[len(within) // 2]
-    radius = (cut.r[cut.faces[0] : cut.faces[1]][len(within) // 2])[: cut.wall + 1]
-    np.testing.assert_allclose(middle[: cut.wall + 1], float(solution.current) * radius**2, rtol=2e-3)
+    radius = (cut.r[inner:outer][len(within) // 2])[: cut.wall_index + 1]
+    np.testing.assert_allclose(middle[: cut.wall_index + 1], float(solution.current) * radius**2, rtol=2e-3)
 
 
 def test_mean_over_the_cross_section(solution):
     cut = section(solution)
     z, mean = cut.means(cut.r[..., None] * np.ones(2))
-    np.testing.assert_array_equal(z, cut.z[cut.faces[0] : cut.faces[1] + 1])
+    np.testing.assert_array_equal(z, cut.z[cut.membrane_slices[0] : cut.membrane_slices[1] + 1])
     np.testing.assert_allclose(mean, 2 / 3, rtol=0.02)  # of r over a circle of radius 1: the trapezoidal rule's
 
 
-def test_one_dimension_has_no_section(line):
+def test_one_dimension_has_no_section(axial):
     with pytest.raises(ValueError, match="Axisymmetric"):
-        section(line)
+        section(axial)
     with pytest.raises(ValueError, match="Axisymmetric"):
-        line.to_vtu("x.vtu")
+        axial.to_vtu("x.vtu")
     with pytest.raises(ValueError, match="Axisymmetric"):
-        plot_field(line)
+        plot_field(axial)
 
 
 # --- files --------------------------------------------------------------------------------------
@@ -113,10 +115,10 @@ def test_netcdf_round_trip(solution, tmp_path):
         np.testing.assert_allclose(dataset["current_density"].sel(component="z"), current, rtol=1e-12, atol=1e-12)
 
 
-def test_one_dimension_says_its_resistances_as_well(line):
-    dataset = line.to_xarray()
+def test_dataset_in_one_dimension_has_resistances(axial):
+    dataset = axial.to_xarray()
     assert dataset["concentration"].dims == ("x", "ion")
-    assert dataset["resistance"].values.sum() == pytest.approx(VOLTAGE / float(line.current), rel=1e-8)  # mV/pA = GΩ
+    assert dataset["resistance"].values.sum() == pytest.approx(VOLTAGE / float(axial.current), rel=1e-8)  # mV/pA = GΩ
     assert dataset.attrs["dimension"] == 1
 
 
@@ -130,19 +132,19 @@ def test_vtu_read_back(solution, tmp_path):
     assert int(piece.get("NumberOfCells")) == (slices - 1) * (nodes - 1)
     mesh = meshio.read(file)
     cut = section(solution)
-    (quads,) = mesh.cells
-    assert quads.type == "quad"
-    corners = mesh.points[quads.data]  # [cell, corner, coordinate]
+    (cells,) = mesh.cells
+    assert cells.type == "quad"
+    corners = mesh.points[cells.data]  # [cell, corner, coordinate]
     edges = np.roll(corners, -1, axis=1) - corners
     turns = np.cross(edges, np.roll(edges, -1, axis=1))[..., 2]
     assert np.all(turns > 0)  # convex, and none of them upside down
-    np.testing.assert_allclose(corners[:, :, 0].mean(1).reshape(slices - 1, nodes - 1)[:, 0], cut.centres[0])
+    np.testing.assert_allclose(corners[:, :, 0].mean(1).reshape(slices - 1, nodes - 1)[:, 0], cut.cell_centres[0])
     at = (slices // 2) * nodes + 2
     np.testing.assert_allclose(mesh.points[at], [solution.x[slices // 2], solution.r[slices // 2, 2], 0])
     assert mesh.point_data["potential (mV)"][at] == float(solution.potential[slices // 2, 2])
     assert mesh.point_data["Cl (mM)"][at] == float(solution.concentration[slices // 2, 2, 1])
     region, current = mesh.cell_data["region"][0], mesh.cell_data["current density (pA/nm2)"][0]
-    assert region.sum() == (cut.faces[1] - cut.faces[0]) * (nodes - 1 - cut.wall)
+    assert region.sum() == (cut.membrane_slices[1] - cut.membrane_slices[0]) * (nodes - 1 - cut.wall_index)
     assert np.all(current[region == 1] == 0)
     # 1 pA/nm² of K is its flux density times e: e per ns is 160.2 pA
     potassium, chloride = (mesh.cell_data[f"flux density {k} (1/nm2/ns)"][0] for k in ("K", "Cl"))
@@ -153,10 +155,16 @@ def test_vtu_read_back(solution, tmp_path):
 # --- observables --------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def curve(channel):
-    """With other currents than the solver's, so that points of the curve are seen to be used."""
-    curve = pnp.iv_curve(channel, [-100.0, 0.0, 100.0], discretization=pnp.Axial(64))
+@pytest.fixture
+def axial_equations(monkeypatch):
+    """Axisymmetric curves are solved with the axial equations of one mesh, so that nothing large is compiled."""
+    monkeypatch.setattr(pnp.Axisymmetric, "discretize", lambda _, channel: MESH.axial.discretize(channel))
+
+
+@pytest.fixture
+def curve(channel, axial_equations):
+    """With other currents than the solver's, to show that points of the curve are used."""
+    curve = pnp.iv_curve(channel, [-100.0, 0.0, 100.0], discretization=MESH, batch=1)
     ions = jnp.array([[-3.0, -1.0], [0.0, 0.0], [9.0, -1.0]])
     return eqx.tree_at(lambda c: (c.ion_current, c.current), curve, (ions, ions.sum(1)))
 
@@ -181,8 +189,8 @@ def test_selectivity_by_hand(curve, channel):
 # --- pictures -----------------------------------------------------------------------------------
 
 
-def test_field_is_drawn_with_axes_units_and_scales(solution, line, tmp_path):
-    figure = plot_field(solution, line=line)
+def test_field_is_drawn_with_axes_units_and_scales(solution, axial, tmp_path):
+    figure = plot_field(solution, axial=axial)
     figure.savefig(tmp_path / "x.png", dpi=60)
     labels = {ax.get_ylabel() for ax in figure.axes} | {ax.get_xlabel() for ax in figure.axes}
     assert {"r (nm)", "z (nm), from inside to outside", "potential (mV)", "concentration (mM)"} <= labels
@@ -192,14 +200,14 @@ def test_field_is_drawn_with_axes_units_and_scales(solution, line, tmp_path):
     assert f"{float(solution.current):.4g} pA" in texts
     assert "GΩ" in texts
     legend = [text.get_text() for ax in figure.axes if ax.get_legend() for text in ax.get_legend().get_texts()]
-    assert f"one dimension: {float(line.current):.4g} pA" in legend
+    assert f"one dimension: {float(axial.current):.4g} pA" in legend
     assert figure.axes[0].get_title(loc="left") == "to scale"
     box, (wide, high) = figure.axes[0].get_position(), figure.get_size_inches()
     (left, right), (bottom, top) = figure.axes[0].get_xlim(), figure.axes[0].get_ylim()
     assert box.width * wide / (right - left) == pytest.approx(box.height * high / (top - bottom), rel=1e-6)
 
 
-def test_field_without_current_or_a_line(channel, solution):
+def test_field_without_current_or_axial_solution(solution):
     still = eqx.tree_at(
         lambda s: (s.current, s.resistance, s.flux_density),
         solution,
@@ -223,13 +231,13 @@ def test_wide_pore_has_its_narrowest_part_beside_it(solution, factor, parts):
         assert whole_left <= left < right < whole_right
 
 
-def test_profiles_of_two_dimensions_are_not_drawn_as_those_of_one(solution):
+def test_axisymmetric_solution_is_not_drawn_as_a_profile(solution):
     with pytest.raises(ValueError, match="plot_field"):
         plot_profile(solution)
 
 
-def test_curve_beside_that_of_one_dimension(curve):
-    ax = plot_iv(curve, line=curve)
+def test_curve_beside_the_axial_one(curve):
+    ax = plot_iv(curve, axial=curve)
     assert "total, one dimension" in [text.get_text() for text in ax.get_legend().get_texts()]
 
 
@@ -259,40 +267,38 @@ def test_profile_of_two_dimensions_is_printed_drawn_and_saved(suffix, solution, 
 
 
 @pytest.fixture
-def solved(monkeypatch, channel):
-    """What `pnp.iv_curve` is asked for in two dimensions; it answers with currents of one."""
-    real, asked = pnp.analysis.steady.iv_curve, []
+def solved(monkeypatch, axial_equations):
+    """Voltages of each call of the solver for a curve."""
+    real, voltages = pnp.analysis.steady._solve_curve, []
 
-    def answer(channel, voltages, *, nodes, dimension=1, resolution=1.0):
-        curve = real(channel, np.resize(voltages, 3), nodes=64)  # of one shape, compiled once
-        curve = jax.tree.map(lambda leaf: leaf[: len(voltages)] if jnp.shape(leaf)[:1] == (3,) else leaf, curve)
-        if dimension == 2:
-            asked.append((list(voltages), nodes, resolution))
-            object.__setattr__(curve, "mesh", (nodes, resolution))
-        return curve
+    def recorded(discretized, voltage, settings, guess):
+        voltages.append(voltage.tolist())
+        return real(discretized, voltage, settings, guess)
 
-    monkeypatch.setattr(pnp.analysis.steady, "iv_curve", answer)
-    return asked
+    monkeypatch.setattr(pnp.analysis.steady, "_solve_curve", recorded)
+    return voltages
 
 
-def test_curve_of_two_dimensions_is_solved_voltage_by_voltage(solved, tmp_path):
+def test_axisymmetric_curve_is_solved_voltage_by_voltage(solved, tmp_path):
     ran = run("iv", "uncharged-cylinder", "--dimension", 2, "--format", "csv", "--output", tmp_path / "x.nc")
     assert ran.code == 0
-    assert solved == [([v], 400, 1.0) for v in range(-200, 201, 40)]
+    assert solved == [[v] for v in range(-200, 201, 40)]
     assert [float(row.split(",")[0]) for row in ran.out.splitlines()[1:]] == list(range(-200, 201, 40))
     with xr.open_dataset(tmp_path / "x.nc", engine="h5netcdf") as dataset:
-        assert (dataset.attrs["dimension"], dataset.attrs["resolution"]) == (2, 1.0)
+        assert [dataset.attrs[name] for name in ("dimension", "nodes", "resolution")] == [2, 400, 1.0]
 
 
-def test_interrupted_curve_of_two_dimensions_keeps_what_is_done(solved, monkeypatch):
-    real = pnp.analysis.steady.iv_curve
-
-    def interrupted(*args, **options):
+def test_interrupted_axisymmetric_curve_keeps_what_is_done(solved, channel, monkeypatch):
+    def interrupt(*_):
         if len(solved) == 2:
             raise KeyboardInterrupt
-        return real(*args, **options)
 
-    monkeypatch.setattr(pnp.analysis.steady, "iv_curve", interrupted)
+    curve = pnp.iv_curve(channel, [-50.0, 50.0, 100.0], discretization=pnp.Axisymmetric(), progress=interrupt)
+    assert curve.voltage.tolist() == [-50.0, 50.0]
+    assert curve.ion_current.shape == (2, 2)
+    assert curve.slope.shape == (2,)
+    solved.clear()
+    monkeypatch.setattr(pnp.cli.terminal.Progress, "advance", interrupt)
     ran = run("iv", "uncharged-cylinder", "--dimension", 2, "--format", "csv", "--voltages", "-50,50,100")
     assert ran.code == 130
     assert "2 of 3 voltages are done" in ran.err
@@ -313,12 +319,11 @@ def test_curve_of_two_dimensions(channel, solution, tmp_path):
     assert matplotlib.image.imread(tmp_path / "x.png")[..., :3].std() > 0.01
 
 
-def test_messages_ask_for_what_a_grid_has():
-    status = pnp.Status.MESH_TOO_COARSE
-    assert "--nodes 800" in status.text
-    assert "--resolution 2" in status.advice(2)
-    lost = pnp.analysis.solution.status_message(
-        pnp.Status.NOT_CONVERGED, 1, 2.5, ("K", "Cl"), discretization=pnp.Axisymmetric()
+def test_messages_name_a_finer_mesh():
+    assert "--nodes 800" in Status.MESH_TOO_COARSE.advice(pnp.Axial(400).refinement)
+    assert "--resolution 2" in Status.MESH_TOO_COARSE.advice(pnp.Axisymmetric().refinement)
+    message = pnp.analysis.solution.status_message(
+        Status.NOT_CONVERGED, 1, 2.5, ("K", "Cl"), discretization=pnp.Axisymmetric()
     )
-    assert "resolution=2" in lost
-    assert lost.endswith("Cl at z = 2.5 nm")
+    assert "resolution=2" in message
+    assert message.endswith("Cl at z = 2.5 nm")

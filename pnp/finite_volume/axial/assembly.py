@@ -8,12 +8,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from pnp.finite_volume.differentiate import derivatives
-from pnp.finite_volume.fluxes import element_balance, element_flux, resistance, solve_activities
+from pnp.finite_volume.fluxes import ActivityPair, element_balance, element_flux, resistance, solve_activities
 from pnp.finite_volume.problem import Problem
 from pnp.finite_volume.scheme import MeanFlux
-from pnp.linalg.block_tridiagonal import BlockCoefficients
+from pnp.linalg.element_matrices import BlockCoefficients
+from pnp.linalg.series_resistances import in_common_unit
 
-TwoSided = Float[Array, "unknown node side batch"]
+TwoSided = Float[Array, "unknown _ 2 _"]
 """phi and mu − mu_ref along the two sides of the elimination, see `block_tridiagonal.to_two_sided`."""
 
 
@@ -27,20 +28,10 @@ def fluxes(problem: Problem, left, right) -> Float[Array, "ion *place"]:
     return jnp.stack(problem.apply(element_flux, list(left), list(right)))
 
 
-def resistances(problem: Problem, left, right) -> tuple[Float[Array, "ion *place"], Float[Array, "ion *unit"]]:
-    """Resistance of each element to each ion, in units of e^highest, and `highest` of each ion (axes of size 1).
-
-    The unit keeps the resistances from overflowing.
-    """
-    heights, factors = map(jnp.stack, problem.apply(resistance, left, right))
-    along = tuple(range(1, heights.ndim - problem.voltage.ndim))
-    highest = jnp.max(heights, axis=along, keepdims=True)
-    return jnp.exp(heights - highest) * factors, highest
-
-
 def resistance_fractions(problem: Problem, unknowns: Float[Array, "unknown node"]) -> Float[Array, "ion element"]:
     """Fraction of the resistance to each ion found in each element; they add up to 1."""
-    each, _ = resistances(problem, *element_ends(unknowns))
+    log_units, factors = map(jnp.stack, problem.apply(resistance, *element_ends(unknowns)))
+    each, _ = in_common_unit(log_units, factors, axis=1)
     return each / each.sum(1, keepdims=True)
 
 
@@ -71,7 +62,9 @@ def flux_at_largest_resistance(
     return jnp.diagonal(fluxes(there, unknowns[:, where], unknowns[:, where + 1]))
 
 
-def with_baths(problem: Problem, interior: Float[Array, "unknown interior"]) -> Float[Array, "unknown node"]:
+def with_baths(
+    problem: Problem, interior: Float[Array, "unknown interior *batch"]
+) -> Float[Array, "unknown node *batch"]:
     """The unknowns, with those that the two baths fix at the ends."""
     inside = jnp.zeros_like(interior[:, :1]).at[0].set(problem.voltage)
     return jnp.concatenate([inside, interior, jnp.zeros_like(inside)], axis=1)
@@ -92,15 +85,20 @@ def residual(
 
 
 def linearize(
-    problem: Problem, outer: list, inner: list, known_flux: Sequence | None = None
+    problem: Problem,
+    outer: list,
+    inner: list,
+    known_flux: Sequence | None = None,
+    activity: ActivityPair | None = None,
 ) -> tuple[tuple[list, list, list], BlockCoefficients]:
     """Flux through the elements and content of their halves (see `fluxes.element_balance`), with derivatives.
 
     - outer, inner: states at the ends of the elements, [unknown]; the outer end is nearer to the side's bath.
+    - activity: activity coefficients solved at these states; they are solved for here unless given.
     """
     count = len(outer)
-    # Activity coefficients are solved for once, not again in every derivative.
-    activity = problem.apply(solve_activities, outer, inner)
+    # Once, not again in every derivative.
+    activity = problem.apply(solve_activities, outer, inner) if activity is None else activity
     law = lambda *s: list(chain(*problem.apply(element_balance, s[:count], s[count:], activity, known_flux=known_flux)))
     values, rows = derivatives(law, [*outer, *inner])
     half = (len(rows) - count) // 2

@@ -1,128 +1,93 @@
-"""One step of Newton's method, and other solves with its matrix: the laws linearised at the present states, and the
-linear system eliminated."""
+"""One step of Newton's method in one dimension, and other solves with its matrix.
 
-from collections.abc import Callable, Sequence
+The local laws are linearised at the present states, element by element, and the block-tridiagonal system is eliminated.
+"""
+
 from functools import partial
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from pnp.finite_volume.axial.assembly import TwoSided, element_ends, linearize
-from pnp.finite_volume.fluxes import element_balance
+from pnp.finite_volume.fluxes import ActivityPair, element_balance, solve_activities
 from pnp.finite_volume.problem import Problem, expand_to_elements
-from pnp.linalg._cpu.elimination import ElementMatrices, eliminated, elimination
-from pnp.linalg._cpu.xla_ffi import traced_law
-from pnp.linalg.batching import batch_size
-from pnp.linalg.block_tridiagonal import BlockCoefficients, dispatch_by_platform, eliminate
+from pnp.linalg.block_tridiagonal import eliminate_law
+from pnp.linalg.element_matrices import ElementMatrices
+
+Fluxes = Float[Array, "ion #element 2 #batch"]
+"""Of each ion from the outer to the inner ends of the elements, mM nm³/ns."""
+Solution = Float[Array, "unknown element 2 #batch"]
+"""At the inner ends of the elements, that is at the nodes between the baths; the middle node is in both sides."""
 
 
 def newton_update(
-    problem: Problem,
-    unknowns: TwoSided,
-    with_sensitivity: bool,
-    flux: Float[Array, "ion element arm lane"] | None = None,
-) -> tuple[TwoSided, TwoSided | None]:
-    """What Newton would change of the unknowns beyond the baths, and, if asked, how they answer the voltage.
+    problem: Problem, unknowns: TwoSided, with_sensitivity: bool, flux: Fluxes | None = None
+) -> tuple[Solution, Solution | None]:
+    """Newton's update of the unknowns at the nodes between the baths.
 
-    problem: in arms, see `Problem`. flux: of the ions, if they are settled in this potential
-    (`settle.solve_nernst_planck`). The second is d unknowns / d voltage, kT per kT/e.
+    - problem: with its elements in two sides, see `AxialScheme`.
+    - unknowns: phi (kT/e) and mu − mu_ref (kT).
+    - flux: if the Nernst–Planck equations hold at this potential (`solve_nernst_planck`), the flux of each ion.
+
+    Returns the update, and with `with_sensitivity` the derivative d unknowns / d voltage, kT per kT/e.
     """
     at_inside = jnp.zeros((unknowns.shape[1] - 1, 2, 1), bool).at[0, 0].set(True)
-    update, *sensitivity = _solved(_STEPS[with_sensitivity], problem, unknowns, (at_inside, flux))
+    elements = *expanded(problem, unknowns), at_inside, flux
+    update, *sensitivity = eliminate_law(_STEPS[with_sensitivity], elements, unknowns)
     return update, sensitivity[0] if sensitivity else None
 
 
-def solve_linearised(
-    problem: Problem, unknowns: TwoSided, rhs: TwoSided, transposed: bool, flux: Float[Array, "ion element arm lane"]
-) -> TwoSided:
-    """x beyond the baths with J x = `rhs`, J the Jacobian there of the balance of every node; or with Jᵀ x = `rhs`.
+def solve_linearised(problem: Problem, unknowns: TwoSided, rhs: Solution, transposed: bool, flux: Fluxes) -> Solution:
+    """x at the nodes between the baths with J x = rhs, J the Jacobian of the balance there; or with Jᵀ x = rhs.
 
-    problem: in arms. rhs: at the nodes beyond the baths; what both arms say of the middle one is added. flux: of the
-    ions, which are in a steady state, from the near to the far ends of the elements.
+    - problem, unknowns: as for `newton_update`.
+    - rhs: of each node; what the two sides have for the middle node is added.
+    - flux: of each ion, which is in a steady state.
     """
-    return _solved(_loaded, problem, unknowns, (rhs, flux), transposed)[0]
+    return eliminate_law(_given_balance, (*expanded(problem, unknowns), rhs, flux), unknowns, transposed)[0]
+
+
+def expanded(problem: Problem, unknowns: TwoSided) -> tuple[Problem, ActivityPair]:
+    """The problem by element, and the activity coefficients at both ends of the elements at these unknowns.
+
+    Those that follow from an equation are solved for here, on arrays, once, so that the laws are plain arithmetic.
+    """
+    by_element = expand_to_elements(problem)
+    return by_element, by_element.apply(solve_activities, *element_ends(unknowns))
 
 
 # --- the laws that are eliminated ---------------------------------------------------------------
 
 
-def _balance(problem: Problem, near: Sequence, far: Sequence, own: tuple, with_sensitivity: bool) -> ElementMatrices:
-    """Of Newton's step. own: true of the element whose near end is the inside bath, where phi is the voltage; and the
-    flux of ions that are settled, or None."""
-    at_inside, flux = own
-    near, far, flux = list(near), list(far), None if flux is None else list(flux)
-    (through, *held), couplings = linearize(problem, near, far, flux)
-    if flux is not None:  # no node gets more of an ion than it gives
-        through = [through[0], *[None] * len(flux)]
-    columns = [(through, *held)]
+def _newton_balance(elements: tuple, outer: Any, inner: Any, with_sensitivity: bool) -> ElementMatrices:
+    """The linearised balance, and its derivative with respect to the voltage as a second right-hand side."""
+    problem, activity, at_inside, flux = elements
+    outer, inner, flux = list(outer), list(inner), None if flux is None else list(flux)
+    (passing, *contents), coefficients = linearize(problem, outer, inner, flux, activity)
+    if flux is not None:  # the same flux enters and leaves every node
+        passing = [passing[0], *[None] * len(flux)]
+    columns = [(passing, *contents)]
     if with_sensitivity:
 
-        def dF_dV(voltage):
-            moved = eqx.tree_at(lambda p: p.voltage, problem, voltage)
-            first = [jnp.where(at_inside, voltage, near[0]), *near[1:]]
-            return moved.apply(element_balance, first, far, known_flux=flux)
+        def balance(voltage):
+            # phi at the inside bath is the voltage.
+            first = [jnp.where(at_inside, voltage, outer[0]), *outer[1:]]
+            return problem.with_voltage(voltage).apply(element_balance, first, inner, activity, known_flux=flux)
 
-        columns.append(jax.jvp(dF_dV, (problem.voltage,), (jnp.ones_like(problem.voltage),))[1])
-    through, *loads = ([list(row) for row in zip(*part, strict=True)] for part in zip(*columns, strict=True))
-    nothing = [[None] * len(columns)] * (len(near) - len(loads[0]))  # no ion is held anywhere
-    return ElementMatrices(*couplings, through, *([*load, *nothing] for load in loads))
-
-
-_STEPS = tuple(partial(_balance, with_sensitivity=with_sensitivity) for with_sensitivity in (False, True))
+        columns.append(jax.jvp(balance, (problem.voltage,), (jnp.ones_like(problem.voltage),))[1])
+    passing, *sources = ([list(row) for row in zip(*part, strict=True)] for part in zip(*columns, strict=True))
+    nothing = [[None] * len(columns)] * (len(outer) - len(sources[0]))  # no ion is stored
+    return ElementMatrices(coefficients, passing, *([*source, *nothing] for source in sources))
 
 
-def _loaded(problem: Problem, near: Sequence, far: Sequence, own: tuple) -> ElementMatrices:
-    """Of a given right-hand side, at the far ends. own: that, and the flux of the ions, which is settled."""
-    rhs, flux = own
-    _, couplings = linearize(problem, list(near), list(far), list(flux))
-    nothing: list = [[None]] * len(near)
-    return ElementMatrices(*couplings, nothing, nothing, [[row] for row in rhs])
+_STEPS = tuple(partial(_newton_balance, with_sensitivity=with_sensitivity) for with_sensitivity in (False, True))
 
 
-# --- their elimination --------------------------------------------------------------------------
-
-
-def _solved(law: Callable, problem: Problem, unknowns: TwoSided, own: Any, transposed: bool = False) -> list[TwoSided]:
-    """x of every right-hand side of a law; `own`: the law's own arguments, [*items, element, arm, lane].
-
-    On CPUs the law is translated into the compiled elimination where it can be (`pnp.linalg._cpu.elimination`);
-    elsewhere, and for excess potentials that are found by iteration, it is evaluated on arrays.
-    """
-    compiled = _compiled_for(law, problem, unknowns, own, transposed)
-    ways = {} if compiled is None else {"cpu": partial(_by_kernel, *compiled)}
-    return dispatch_by_platform(ways, partial(_by_arrays, law, transposed), problem, unknowns, own)
-
-
-def _compiled_for(law: Callable, problem: Problem, unknowns: TwoSided, own: Any, transposed: bool):
-    """XLA's name of the compiled program, if there is one, and what its stamps look like."""
-    arguments = _arguments(problem, unknowns, own)
-    traced, stamps = traced_law(law, arguments, (None, 0, 1, None))
-    name = elimination(stamps.pattern(), batch_size(arguments), traced, transposed)
-    return None if name is None else (name, stamps.pattern())
-
-
-def _by_kernel(name: str, pattern: ElementMatrices, problem: Problem, unknowns: TwoSided, own: Any) -> list[TwoSided]:
-    arguments = _arguments(problem, unknowns, own)
-    return eliminated(name, pattern, unknowns.shape[1] - 1, batch_size(arguments), jax.tree.leaves(arguments))
-
-
-def _arguments(problem: Problem, unknowns: TwoSided, own: Any):
-    return expand_to_elements(problem), unknowns, unknowns, own
-
-
-def _by_arrays(law: Callable, transposed: bool, problem: Problem, unknowns: TwoSided, own: Any) -> list[TwoSided]:
-    stamps = law(problem, *element_ends(unknowns), own)
-    # Without the barrier the compiler works out parts of the derivatives again for each of their uses.
-    stamps = jax.lax.optimization_barrier(stamps)
-    each = zip(stamps.source_outer, stamps.source_inner, strict=True)
-    held = [[_met(*pair) for pair in zip(*rows, strict=True)] for rows in each]
-    x = eliminate(BlockCoefficients(*stamps[:4]), stamps.through, held, transposed)
-    return [jnp.stack(column) for column in zip(*x, strict=True)]
-
-
-def _met(near, far):
-    """What the nodes beyond the baths hold, of what the halves of elements do."""
-    return far if near is None or far is None else jnp.concatenate([far[:-1] + near[1:], far[-1:]])
+def _given_balance(elements: tuple, outer: Any, inner: Any) -> ElementMatrices:
+    """The same matrix with a given right-hand side."""
+    problem, activity, rhs, flux = elements
+    _, coefficients = linearize(problem, list(outer), list(inner), list(flux), activity)
+    nothing: list = [[None]] * len(outer)
+    return ElementMatrices(coefficients, nothing, nothing, [[row] for row in rhs])

@@ -1,6 +1,5 @@
 """The axisymmetric system: cell laws summed at the nodes, Dirichlet conditions, the Jacobian and solves with it."""
 
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -23,8 +22,7 @@ from pnp.finite_volume.differentiate import derivatives
 from pnp.finite_volume.fluxes import ActivityPair, element_balance, solve_activities
 from pnp.finite_volume.problem import Problem, expand_to_elements
 from pnp.linalg import slice_elimination as slices
-from pnp.linalg._cpu.pointwise import map_pointwise
-from pnp.linalg.block_tridiagonal import dispatch_by_platform
+from pnp.linalg.pointwise import map_pointwise
 
 
 class System(NamedTuple):
@@ -174,20 +172,11 @@ def linearize(problem: Problem, unknowns: Unknowns, count: int | None = None, wi
 
 
 def solve_bands(cells: Cells, bands: slices.Bands, rhs, transposed: bool = False):
-    """x with A x = rhs, or Aᵀ x = rhs, of [row, slice, node, *column, batch].
-
-    Slice after slice on CPUs; on GPUs, which would wait for each slice, by cyclic reduction.
-    """
-
-    def by_slices(bands, rhs):
-        factors = slices.factor(bands, cells.wall_index, cells.membrane_slices)
-        return (slices.solve_transposed if transposed else slices.solve)(factors, rhs)
-
-    by_reduction = partial(slices.solve_by_cyclic_reduction, transposed=transposed)
-    implementations = dict.fromkeys(("cuda", "rocm"), by_reduction)
-    one = lambda bands, rhs: jnp.moveaxis(
-        dispatch_by_platform(implementations, by_slices, bands, jnp.moveaxis(rhs, 0, 1)), 1, 0
-    )
+    """x with A x = rhs, or Aᵀ x = rhs, of [row, slice, node, *column, batch]: see `slices.eliminate`."""
+    # In the membrane no ion comes beyond the wall: mu is fixed there.
+    solid = cells.membrane_slices, cells.wall_index + 1
+    by_slice = lambda values: jnp.moveaxis(values, 0, 1)
+    one = lambda bands, rhs: by_slice(slices.eliminate(bands, by_slice(rhs), *solid, transposed))
     if bands.own.shape[-1] == 1:  # the batch of the right-hand side is further columns of one matrix
         return one(jax.tree.map(lambda band: band[..., 0], bands), rhs)
     return jax.vmap(one, in_axes=-1, out_axes=-1)(bands, jnp.broadcast_to(rhs, (*rhs.shape[:-1], bands.own.shape[-1])))

@@ -16,7 +16,7 @@ from pnp.finite_volume.axisymmetric.cells import EDGES
 from pnp.finite_volume.differentiate import derivatives
 from pnp.finite_volume.fluxes import ActivityPair, element_balance, solve_activities
 from pnp.finite_volume.problem import Problem, expand_to_elements
-from pnp.linalg._cpu.pointwise import map_pointwise
+from pnp.linalg.pointwise import map_pointwise
 
 Unknowns = Float[Array, "unknown slice node *batch"]
 """phi and mu − mu_ref at every node. Dirichlet nodes (at a bath; mu where there are no ions) are among them."""
@@ -53,7 +53,7 @@ def cell_states(problem: Problem, unknowns: Unknowns, expand: bool = False) -> C
 
 
 def map_cells(law: Callable, problem: Problem, *values: Unknowns):
-    """A law of `CellStates` on every cell, as one compiled loop where that can be (`linalg.dispatch.map_pointwise`).
+    """A law of `CellStates` on every cell, as one compiled loop where that can be (`linalg.pointwise.map_pointwise`).
 
     - law: takes the parts of `CellStates`, and one more array [unknown, corner, …] for each further one of `values`.
     - values: the unknowns first.
@@ -71,7 +71,7 @@ def _at_corners(values: Unknowns) -> Float[Array, "unknown corner slab cell *bat
     return jnp.stack([values[:, i][:, :, j] for i in halves for j in halves], axis=1)
 
 
-def sum_at_corners(outward: Sequence, inward: Sequence) -> list:
+def sum_at_corners(outward: Sequence | Array, inward: Sequence | Array) -> list:
     """Sums at the corners of the values that edges, [edge], have at their near and at their far ends."""
     sums: list = [0.0] * 4
     for edge, *ends in zip(EDGES, outward, inward, strict=True):

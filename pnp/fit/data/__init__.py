@@ -1,1 +1,1 @@
-"""What was measured: currents, reversal potentials, their files and corrections."""
+"""Measured currents and reversal potentials: their checks, files and corrections."""

@@ -1,4 +1,4 @@
-"""I–V curves from patch-clamp recordings in Axon's ABF format, by pyabf: the steady current of each sweep."""
+"""I–V curves from patch-clamp recordings in Axon's ABF format: the mean current of each sweep, read by pyabf."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 
 from pnp.fit.data import checks as c
 from pnp.fit.data import measurements as d
@@ -14,18 +15,18 @@ from pnp.fit.data.measurements import IVData
 from pnp.io import quantity as q
 
 _BLOCKS = 10
-_SAME = 1e-3  # mV, within which two commands are one
-_MAX_SWEEPS = 500  # pyabf works out the protocol of all sweeps for every one
-_FULL_HEADER = 6144  # bytes; ABF 1 files with less have no protocol that pyabf can read
+_SAME_COMMAND = 1e-3  # mV, within which two commands are one
+_MAX_SWEEPS = 500  # pyabf computes the protocol of all sweeps for every sweep
+_FULL_HEADER = 6144  # bytes; the protocol of ABF 1 files with less cannot be read by pyabf
 
 
 class _Recording(NamedTuple):
-    """One channel of a file."""
+    """One recorded channel of a file."""
 
-    current: np.ndarray
-    """[sweep, sample] pA."""
-    command: np.ndarray | None
-    """[sweep, sample] in `unit`; None if the file does not tell, or it is the same in all sweeps."""
+    current: Float[np.ndarray, "sweep sample"]
+    """pA."""
+    command: Float[np.ndarray, "sweep sample"] | None
+    """In `unit`; None if the file does not contain it, or it is the same in all sweeps."""
     unit: str
     """Of the command."""
     rate: float
@@ -47,26 +48,29 @@ def read_abf(
     temperature: float | str | None = None,
     label: str | None = None,
 ) -> IVData:
-    """The mean current in `window` at each command voltage, with standard errors.
+    """The mean current in a window of each sweep, by command voltage, with standard errors.
 
-    window: start and end in s from the start of a sweep; unless given, the last quarter of the longest stretch in which
-    the commands are constant and differ between sweeps. channel: that of the current, from 0; its command is that of
-    the output of the same number. command: mV, one per sweep, where the file does not tell.
+    - window: start and end in s from the start of a sweep; by default the last quarter of the longest interval in which
+      the commands are constant and differ between sweeps.
+    - channel: number of the current's channel, from 0; the command is that of the output with the same number.
+    - command: mV, one per sweep, where the file does not contain it.
+    - leak (nS), leak_reversal (mV), series_resistance (MΩ), junction (mV): corrections as of
+      `pnp.fit.data.measurements.corrected`.
+    - inside, outside (mM), temperature (K), label (by default the file's name): of the data.
 
     The standard error of a sweep is that of the means of 10 blocks of the window, as neighbouring samples of a filtered
-    current are not independent; it is too small if the current stays correlated over a tenth of the window. Sweeps of
-    the same command are averaged. Three and more also show in their scatter what differs between sweeps, and the larger
-    of that and the combined errors of the blocks is taken: the scatter of a few may be small by chance.
+    current are not independent; it is too small if the current is correlated over a tenth of the window. Sweeps of the
+    same command are averaged. For three sweeps or more the standard error is the larger of the combined block errors
+    and the scatter between sweeps, since the scatter of a few may be small by chance.
 
-    Other arguments: baths (mM), temperature (K) and label (else the file's name) of the data, and what is corrected
-    for, as `pnp.fit.data.corrected`. Raises DataError.
+    Raises DataError.
     """
     path = Path(path)
     recording = _load(path, _channel(path, channel))
     sweeps = len(recording.current)
     given = None if command is None else _given_command(path, command, sweeps)
     if given is None and recording.command is None:
-        raise DataError(f"{path}: does not say at which voltages its sweeps are: give command, {sweeps} voltages in mV")
+        raise DataError(f"{path}: does not contain the voltages of its sweeps: give command, {sweeps} voltages in mV")
     start, end = _default_window(path, recording) if window is None else _given_window(path, window, recording)
     volts = _recorded_command(path, recording, start, end) if given is None else given
     steady = recording.current[:, start:end].astype(float)
@@ -75,10 +79,11 @@ def read_abf(
         at = int(np.argmin(error)) + 1
         raise DataError(f"{path}: sweep {at} is constant in the window: saturated, or not a recording")
     voltage, current, sd = _by_command(volts, steady.mean(-1), error)
-    done = f"mean of {start / recording.rate:.6g} to {end / recording.rate:.6g} s of each sweep"
+    averaging = f"mean of {start / recording.rate:.6g} to {end / recording.rate:.6g} s of each sweep"
     if len(voltage) < sweeps:
-        done += f"; {sweeps} sweeps averaged by command"
-    data = IVData(voltage, current, sd, inside or {}, outside or {}, _kelvin(path, temperature), str(path), (done,))
+        averaging += f"; {sweeps} sweeps averaged by command"
+    kelvin = _kelvin(path, temperature)
+    data = IVData(voltage, current, sd, inside or {}, outside or {}, kelvin, str(path), (averaging,))
     data = d.corrected(
         data, junction=junction, series_resistance=series_resistance, leak=leak, leak_reversal=leak_reversal
     )
@@ -93,16 +98,16 @@ def block_error(samples: np.ndarray) -> np.ndarray:
 
 
 def _by_command(volts: np.ndarray, mean: np.ndarray, error: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """[voltage] of each: commands in rising order, mean current and its standard error."""
-    voltage, group = np.unique(np.round(volts / _SAME) * _SAME, return_inverse=True)
+    """Commands in increasing order, mean current and its standard error, [voltage] each."""
+    voltage, group = np.unique(np.round(volts / _SAME_COMMAND) * _SAME_COMMAND, return_inverse=True)
     current, sd = np.empty(len(voltage)), np.empty(len(voltage))
     for i in range(len(voltage)):
-        of = group == i
-        count = of.sum()
-        current[i] = mean[of].mean()
-        sd[i] = np.sqrt((error[of] ** 2).sum()) / count
+        same = group == i
+        count = same.sum()
+        current[i] = mean[same].mean()
+        sd[i] = np.sqrt((error[same] ** 2).sum()) / count
         if count >= 3:
-            sd[i] = max(sd[i], mean[of].std(ddof=1) / np.sqrt(count))
+            sd[i] = max(sd[i], mean[same].std(ddof=1) / np.sqrt(count))
     return voltage, current, sd
 
 
@@ -124,20 +129,18 @@ def _load(path: Path, channel: int) -> _Recording:
     try:
         import pyabf
     except ImportError as error:
-        raise DataError(
-            f'{path}: reading ABF files needs pyabf, which is not there: pip install "pnp[ephys]"'
-        ) from error
+        raise DataError(f'{path}: reading ABF files needs pyabf: pip install "jax-pnp[ephys]"') from error
     try:
         with path.open("rb"):
             pass
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
     with warnings.catch_warnings():
-        # What it warns of, stimulus files and epochs it cannot read, ends as a command that is not known.
+        # It warns of stimulus files and epochs that it cannot read: the command is then unknown.
         warnings.filterwarnings("ignore", module="pyabf")
         try:
             abf = pyabf.ABF(str(path))
-        except Exception as error:  # of many types on files that are broken
+        except Exception as error:  # pyabf raises many types on broken files
             raise DataError(f"{path}: is not an ABF file that pyabf {pyabf.__version__} can read ({error})") from error
         if channel not in abf.channelList:
             raise DataError(f"{path}: channel: there is no {channel}; the last is {len(abf.channelList) - 1}")
@@ -156,13 +159,13 @@ def _short_header(abf: Any) -> bool:
 
 
 def _check_gain(path: Path, abf: Any, channel: int) -> None:
-    # Where the header is short, pyabf reads the amplifier's gain out of the samples.
+    # With a short header, pyabf would take the amplifier's gain from the samples.
     if _short_header(abf) and abf._headerV1.nTelegraphEnable[abf._headerV1.nADCSamplingSeq[channel]] == 1:
         raise DataError(f"{path}: its header is too short for pyabf to know the gain; save it as a complete ABF file")
 
 
 def _sweeps(abf: Any, channel: int) -> tuple[list[np.ndarray], np.ndarray | None]:
-    """Currents in the file's unit and commands in theirs, the latter if they are known and differ between sweeps."""
+    """Currents and commands in the file's units; commands only if they are known and differ between sweeps."""
     current, command = [], []
     known = not _short_header(abf)
     for sweep in abf.sweepList:
@@ -170,7 +173,7 @@ def _sweeps(abf: Any, channel: int) -> tuple[list[np.ndarray], np.ndarray | None
         current.append(np.array(abf.sweepY))
         try:
             command += [np.array(abf.sweepC, np.float32)] if known else []
-        except Exception:  # of many types, as on loading; what it cannot tell has to be given
+        except Exception:  # of many types, as on loading; the command must then be given
             known = False
     if not known or any(c.shape != y.shape or not np.isfinite(c).all() for c, y in zip(command, current, strict=True)):
         return current, None
@@ -179,13 +182,13 @@ def _sweeps(abf: Any, channel: int) -> tuple[list[np.ndarray], np.ndarray | None
 
 
 def _factor(path: Path, unit: str, current: Sequence[np.ndarray]) -> float:
-    """pA in the file's unit of current."""
+    """pA per unit of current of the file."""
     unit = str(unit or "").strip(" \0")
     try:
         factor = c.parsed(f"1 {unit}", c.CURRENT)
     except ValueError as error:
         raise DataError(f"{path}: the channel is in '{unit}', no unit of current: choose another channel") from error
-    # pyabf drops letters that are not ASCII.
+    # pyabf drops letters that are not ASCII, such as µ.
     if unit == "A" and factor * max(np.abs(y).max() for y in current) > 1e6:
         raise DataError(f"{path}: the channel is in 'A' with currents above 1 µA: its unit may be µA, which reads as A")
     return factor
@@ -210,7 +213,7 @@ def _recorded_command(path: Path, recording: _Recording, start: int, end: int) -
             f"{path}: the command is in '{recording.unit}', no unit of voltage: give command, in mV, one per sweep"
         ) from error
     within = factor * recording.command[:, start:end].astype(float)
-    changing = np.ptp(within, axis=1) > _SAME
+    changing = np.ptp(within, axis=1) > _SAME_COMMAND
     if changing.any():
         raise DataError(f"{path}: window: the command of sweep {int(np.argmax(changing)) + 1} changes within it")
     return within[:, 0]
@@ -237,11 +240,11 @@ def _given_window(path: Path, window: Any, recording: _Recording) -> tuple[int, 
 
 def _default_window(path: Path, recording: _Recording) -> tuple[int, int]:
     if recording.command is None:
-        raise DataError(f"{path}: does not say when its commands are applied: give window, its start and end in s")
+        raise DataError(f"{path}: does not contain the times of its commands: give window, its start and end in s")
     command = recording.command
     edges = np.flatnonzero((np.diff(command, axis=1) != 0).any(axis=0)) + 1
-    stretches = zip([0, *edges], [*edges, command.shape[1]], strict=True)
-    differing = [(end - start, end) for start, end in stretches if np.ptp(command[:, start]) > 0]
+    intervals = zip([0, *edges], [*edges, command.shape[1]], strict=True)
+    differing = [(end - start, end) for start, end in intervals if np.ptp(command[:, start]) > 0]
     longest, end = max(differing)
     if longest // 4 < 2 * _BLOCKS:
         raise DataError(f"{path}: no commands are constant for long; ramps cannot be read, and steps need a window")

@@ -1,4 +1,4 @@
-"""Measurements from text files: a header of columns with their units, a point in each row, baths in comments.
+"""Measurements from text files: columns named with their units, one point per row, baths in comments.
 
 # inside.K = 140, in mM unless it says otherwise; one setting a line
 V_mV,I_pA,I_sd_pA
@@ -17,12 +17,12 @@ import numpy as np
 
 from pnp.fit.data import checks as c
 from pnp.fit.data import measurements as d
-from pnp.fit.data.checks import DataError, Place
+from pnp.fit.data.checks import DataError, DataLocation
 from pnp.fit.data.measurements import IVData, ReversalData
 from pnp.io import quantity as q
 from pnp.io.channel_file.messages import unknown_key
+from pnp.io.limits import MAX_BYTES
 
-MAX_BYTES = 10_000_000
 _SHOWN = 5  # bad lines that a message names
 
 _KINDS = {
@@ -59,14 +59,18 @@ class _Column(NamedTuple):
 def read_csv(path: str | Path, settings: Mapping[str, Any] | None = None) -> IVData | ReversalData:
     """An I–V curve, or reversal potentials, from a table with a header, in UTF-8.
 
+    - path: of the file. Those of `pnp iv --format csv` can be read too.
+    - settings: values by name that replace those of the file's comments.
+
     Columns: V_mV, I_pA and, if known, I_sd_pA (in other units V_V, I_nA); or reversal_mV, reversal_sd_mV and those of
     inside.ION, outside.ION (mM) and temperature (K) that differ from row to row. Cells are separated by commas,
-    semicolons or tabs, as the header is; 1,5 is a number where it can be told. Files of `pnp iv --format csv` are read.
-    A # starts a comment; `# NAME = VALUE` sets inside.ION, outside.ION, temperature, label (else the file's name) and
-    the corrections junction, series_resistance, leak and leak_reversal (`pnp.fit.data.corrected`), unless `settings`
-    does. Values may have units: "0.1 M", "25 degC".
+    semicolons or tabs, as the header is; decimal commas are read where they are unambiguous.
 
-    Raises DataError naming the lines at fault.
+    A # starts a comment; `# NAME = VALUE` sets inside.ION, outside.ION, temperature, label (by default the file's name)
+    or a correction: junction, series_resistance, leak, leak_reversal (`pnp.fit.data.measurements.corrected`). Values
+    may have units: "0.1 M", "25 degC".
+
+    Raises DataError that names the lines at fault.
     """
     path = Path(path)
     comments, rows = _lines(_text(path))
@@ -79,36 +83,36 @@ def read_csv(path: str | Path, settings: Mapping[str, Any] | None = None) -> IVD
         _check_columns([column for column in columns if column])
     except ValueError as error:
         raise DataError(f"{path} line {number}: {error}") from error
-    chosen = _from_comments(path, comments, delimiter)
+    combined = _from_comments(path, comments, delimiter)
     for name, value in (settings or {}).items():
         try:
-            chosen[name] = _setting(name, value)
+            combined[name] = _setting(name, value)
         except ValueError as error:
             raise DataError(f"{path}: {name}: {error}") from error
-    if "leak_reversal" in chosen and "leak" not in chosen:
+    if "leak_reversal" in combined and "leak" not in combined:
         raise DataError(f"{path}: leak_reversal is given without a leak")
     values = _values(path, rows[1:], columns, delimiter)
-    made = _reversals if "reversal" in values else _curve
-    data = made(Place(str(path), [line for line, _ in rows[1:]]), values, chosen)
-    data = d.corrected(data, **{name: chosen[name] for name in _KINDS if name in chosen})
-    return d.relabelled(data, chosen.get("label", path.stem))
+    make = _reversals if "reversal" in values else _curve
+    data = make(DataLocation(str(path), [line for line, _ in rows[1:]]), values, combined)
+    data = d.corrected(data, **{name: combined[name] for name in _KINDS if name in combined})
+    return d.relabelled(data, combined.get("label", path.stem))
 
 
-def _curve(place: Place, values: dict[str, np.ndarray], chosen: Mapping[str, Any]) -> Any:
-    voltage, current, sd = c.checked_curve(place, values["V"], values["I"], values.get("I_sd"))
-    inside, outside = _baths(chosen, "inside"), _baths(chosen, "outside")
-    return IVData(voltage, current, sd, inside, outside, chosen.get("temperature"), place.name)
+def _curve(location: DataLocation, values: dict[str, np.ndarray], settings: Mapping[str, Any]) -> Any:
+    voltage, current, sd = c.checked_curve(location, values["V"], values["I"], values.get("I_sd"))
+    inside, outside = _baths(settings, "inside"), _baths(settings, "outside")
+    return IVData(voltage, current, sd, inside, outside, settings.get("temperature"), location.name)
 
 
-def _reversals(place: Place, values: dict[str, np.ndarray], chosen: Mapping[str, Any]) -> Any:
-    reversal, sd = c.checked_reversals(place, values["reversal"], values.get("reversal_sd"))
-    by_row: dict[str, Any] = {"temperature": [chosen.get("temperature")] * reversal.size}
+def _reversals(location: DataLocation, values: dict[str, np.ndarray], settings: Mapping[str, Any]) -> Any:
+    reversal, sd = c.checked_reversals(location, values["reversal"], values.get("reversal_sd"))
+    by_row: dict[str, Any] = {"temperature": [settings.get("temperature")] * reversal.size}
     for side in ("inside", "outside"):
-        by_row[side] = [_baths(chosen, side) for _ in reversal]
+        by_row[side] = [_baths(settings, side) for _ in reversal]
     for name, column in values.items():
         match = BATH.fullmatch(name)
-        if (match or name == "temperature") and name in chosen:
-            raise DataError(f"{place.name}: {name} is given both for all rows and as a column: give it once")
+        if (match or name == "temperature") and name in settings:
+            raise DataError(f"{location.name}: {name} is given both for all rows and as a column: give it once")
         for i, value in enumerate(column if match or name == "temperature" else ()):
             try:
                 if match:
@@ -116,12 +120,12 @@ def _reversals(place: Place, values: dict[str, np.ndarray], chosen: Mapping[str,
                 else:
                     by_row[name][i] = c.kelvin(value)
             except ValueError as error:
-                raise DataError(f"{place.row(i)}: {name}: {error}") from error
-    return ReversalData(reversal, sd, label=place.name, **by_row)
+                raise DataError(f"{location.row(i)}: {name}: {error}") from error
+    return ReversalData(reversal, sd, label=location.name, **by_row)
 
 
-def _baths(chosen: Mapping[str, Any], side: str) -> dict[str, float]:
-    return {name.removeprefix(f"{side}."): value for name, value in chosen.items() if name.startswith(f"{side}.")}
+def _baths(settings: Mapping[str, Any], side: str) -> dict[str, float]:
+    return {name.removeprefix(f"{side}."): value for name, value in settings.items() if name.startswith(f"{side}.")}
 
 
 def _text(path: Path) -> str:
@@ -139,11 +143,11 @@ def _text(path: Path) -> str:
 
 
 def _lines(text: str) -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:
-    """Comments that have a line to themselves, and rows without theirs, with the numbers of the lines."""
+    """Comments that have a line to themselves, and rows without comments, with line numbers."""
     comments, rows = [], []
     for number, line in enumerate(re.split(r"\r\n|\r|\n", text), start=1):
         row, mark, comment = line.partition("#")
-        # A spreadsheet fills its lines up with delimiters, and quotes cells that hold one.
+        # Spreadsheets pad lines with delimiters, and quote cells that contain one.
         if row.strip(' \t;,"'):
             rows.append((number, row))
         elif mark:
@@ -152,34 +156,34 @@ def _lines(text: str) -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:
 
 
 def _from_comments(path: Path, comments: Sequence[tuple[int, str]], delimiter: str) -> dict[str, Any]:
-    chosen: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     for number, comment in comments:
         name, equals, value = (part.strip() for part in comment.partition("="))
-        if not equals or not _meant(name):
+        if not equals or not _is_setting(name):
             continue
-        if name in chosen:
+        if name in settings:
             raise DataError(f"{path} line {number}: {name} is given twice")
         if delimiter != "," and name != "label":
             value = _COMMA.sub(".", value)
         try:
-            chosen[name] = _setting(name, value)
+            settings[name] = _setting(name, value)
         except ValueError as error:
             raise DataError(f"{path} line {number}: {name}: {error}") from error
-    return chosen
+    return settings
 
 
-def _meant(name: str) -> bool:
-    """Whether what stands before an = is a setting, or meant to be one."""
+def _is_setting(name: str) -> bool:
+    """Whether the name before an = is a setting or a misspelt one."""
     from pnp.channel.ions import BUILT_IN
 
     if name in SETTINGS or re.fullmatch(r"[A-Za-z]\w*\.[\w.+\-]+", name):
         return True
-    near = [*SETTINGS, *(f"{side}.{ion}" for side in ("inside", "outside") for ion in BUILT_IN)]
-    return bool(difflib.get_close_matches(name, near, n=1, cutoff=0.75))
+    known = [*SETTINGS, *(f"{side}.{ion}" for side in ("inside", "outside") for ion in BUILT_IN)]
+    return bool(difflib.get_close_matches(name, known, n=1, cutoff=0.75))
 
 
 def _setting(name: str, value: Any) -> Any:
-    """What a setting is set to, in the units of the house; ValueError."""
+    """The value of a setting in the package's units; raises ValueError."""
     if BATH.fullmatch(name):
         return c.concentration(value)
     if name not in SETTINGS:
@@ -203,24 +207,24 @@ def _cells(row: str, delimiter: str) -> list[str]:
 
 
 def _columns(heads: list[str]) -> list[_Column | None]:
-    """What the columns hold; None: passed over. ValueError for what is not known."""
+    """The columns, None for ignored ones; raises ValueError for unknown names."""
     while heads and not heads[-1]:
         heads.pop()
     heads = [re.sub(r"[\s()\[\]/]+", "_", head).strip("_") for head in heads]
     if any(re.fullmatch(r"[-+−]?[\d.,]+", head) for head in heads):
         raise ValueError("has numbers where the columns must be named, such as V_mV,I_pA")
     computed = set(_COMPUTED) <= set(heads)
-    found: list[_Column | None] = []
+    columns: list[_Column | None] = []
     for head in heads:
         try:
-            found.append(_column(head, computed))
+            columns.append(_column(head, computed))
         except ValueError as error:
             raise ValueError(f"column '{head}': {error}") from error
-    return found
+    return columns
 
 
 def _check_columns(columns: Sequence[_Column]) -> None:
-    """Whether they make a table; ValueError."""
+    """Raise ValueError unless the columns make a table."""
     names = [column.name for column in columns]
     table = "reversal" in names
     for needed in ("reversal",) if table else ("V", "I"):
@@ -236,14 +240,14 @@ def _check_columns(columns: Sequence[_Column]) -> None:
 
 
 def _column(head: str, computed: bool) -> _Column | None:
-    """What a column holds; None if that is passed over, ValueError if it is not known."""
+    """The column of a header cell, None if it is ignored; raises ValueError if its name is unknown."""
     from pnp.channel.ions import BUILT_IN
 
     if match := _HEAD.fullmatch(head):
         name, unit = match.groups()
         kind = _COLUMNS[name]
         try:
-            # 1e3 as such, which pint may miss by a rounding error.
+            # Twelve digits, because pint may miss 1e3 by a rounding error.
             return _Column(name, float(f"{q.parse_quantity(f'1 {unit}', kind):.12g}"), head)
         except ValueError:
             raise ValueError(f"'{unit}' is no unit of {kind.name}; in {kind.unit} it is {name}_{kind.unit}") from None
@@ -262,22 +266,22 @@ def _column(head: str, computed: bool) -> _Column | None:
 def _values(
     path: Path, rows: Sequence[tuple[int, str]], columns: Sequence[_Column | None], delimiter: str
 ) -> dict[str, np.ndarray]:
-    """The columns by name, in the units of the house."""
+    """The columns by name, in the package's units."""
     values: dict[str, list[float]] = {column.name: [] for column in columns if column}
-    wrong: list[str] = []
-    marked: dict[str, dict[str, int]] = {",": {}, ".": {}}
+    errors: list[str] = []
+    cells_with: dict[str, dict[str, int]] = {",": {}, ".": {}}
     for number, row in rows:
         try:
             for column, cell in _row(row, columns, delimiter):
                 values[column.name].append(column.factor * _number(cell, column.head))
-                for mark in filter(cell.count, marked):
-                    marked[mark][cell] = number
+                for mark in filter(cell.count, cells_with):
+                    cells_with[mark][cell] = number
         except ValueError as error:
-            wrong.append(f"{path} line {number}: {error}")
-    if wrong:
-        more = [f"… and {len(wrong) - _SHOWN} more lines"] if len(wrong) > _SHOWN else []
-        raise DataError("\n".join([*wrong[:_SHOWN], *more]))
-    _check_commas(path, marked[","], marked["."], delimiter)
+            errors.append(f"{path} line {number}: {error}")
+    if errors:
+        more = [f"… and {len(errors) - _SHOWN} more lines"] if len(errors) > _SHOWN else []
+        raise DataError("\n".join([*errors[:_SHOWN], *more]))
+    _check_commas(path, cells_with[","], cells_with["."], delimiter)
     return {name: np.array(column) for name, column in values.items()}
 
 
@@ -306,7 +310,7 @@ def _number(cell: str, head: str) -> float:
 
 
 def _check_commas(path: Path, commas: Mapping[str, int], points: Mapping[str, int], delimiter: str) -> None:
-    """A comma that may be one of thousands is not taken for a decimal one."""
+    """Raise DataError where a comma may separate thousands or decimals; cells with either mark, and their lines."""
     if not commas:
         return
     comma, line = next(iter(commas.items()))

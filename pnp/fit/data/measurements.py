@@ -1,6 +1,6 @@
-"""Measurements: currents at voltages and reversal potentials, the baths they were made in, and their corrections.
+"""Measurements: currents at voltages and reversal potentials with their baths, and corrections of them.
 
-Voltages are inside less outside in mV, currents in pA positive outward, concentrations in mM.
+Voltages are inside minus outside in mV, currents in pA, positive outward, and concentrations in mM.
 """
 
 import copy
@@ -10,13 +10,14 @@ from numbers import Real
 from typing import Any, TypeVar
 
 import numpy as np
+from jaxtyping import Float
 
 from pnp import units
 from pnp.fit.data.checks import (
     CONDUCTANCE,
     RESISTANCE,
     DataError,
-    Place,
+    DataLocation,
     checked_bath,
     checked_columns,
     checked_curve,
@@ -31,16 +32,16 @@ from pnp.io import quantity as q
 class IVData:
     """Currents at voltages, in one pair of baths.
 
-    Concentrations and the temperature may be texts with units. Falling voltages are turned round. Raises DataError for
-    what cannot be fitted, or looks as if it were in other units (`checked_curve`).
+    Concentrations and the temperature may be strings with units. Decreasing voltages are reversed. Raises DataError for
+    values that cannot be fitted, or seem to be in other units (`checked_curve`).
     """
 
-    voltage: np.ndarray
-    """[point] mV, increasing."""
-    current: np.ndarray
-    """[point] pA."""
-    sd: np.ndarray | None = None
-    """[point] pA, standard error of each current, if known."""
+    voltage: Float[np.ndarray, " point"]
+    """mV, increasing."""
+    current: Float[np.ndarray, " point"]
+    """pA."""
+    sd: Float[np.ndarray, " point"] | None = None
+    """Standard errors of the currents, pA, if known."""
     inside: Mapping[str, float] = field(default_factory=dict)
     """mM by ion; ions that are not named are as in the channel."""
     outside: Mapping[str, float] = field(default_factory=dict)
@@ -48,10 +49,10 @@ class IVData:
     """K; None: that of the channel."""
     label: str = "data"
     corrections: tuple[str, ...] = ()
-    """What was done to the measurement, in words."""
+    """Descriptions of the corrections made."""
 
     def __post_init__(self):
-        voltage, current, sd = checked_curve(Place(self.label), self.voltage, self.current, self.sd)
+        voltage, current, sd = checked_curve(DataLocation(self.label), self.voltage, self.current, self.sd)
         _set(self, voltage=voltage, current=current, sd=sd, corrections=tuple(self.corrections))
         _set(
             self,
@@ -61,37 +62,45 @@ class IVData:
         _set(self, temperature=checked_temperature(self.label, self.temperature))
 
     def with_leak(self, conductance: float | str, reversal: float | str = 0.0) -> "IVData":
-        """Less the current through a leak in parallel, I − g (V − E): g in nS, not negative, and E in mV."""
+        """The data without the current of a parallel leak, I − g (V − E).
+
+        - conductance: g, nS, not negative.
+        - reversal: E, mV.
+        """
         g = self._not_negative("leak", conductance, CONDUCTANCE)
         e = parsed_for(self.label, "leak_reversal", reversal, q.POTENTIAL)
-        done = f"leak of {g:g} nS reversing at {e:g} mV subtracted"
-        return _corrected(self, done, current=self.current - g * (self.voltage - e))
+        correction = f"leak of {g:g} nS reversing at {e:g} mV subtracted"
+        return _corrected(self, correction, current=self.current - g * (self.voltage - e))
 
     def with_series_resistance(self, resistance: float | str) -> "IVData":
-        """At the voltages across the membrane, V − I R, R in MΩ and not negative; standard errors stay those of I.
+        """The data at the voltages across the membrane, V − I R. Standard errors remain those of I.
 
-        DataError if V − I R does not increase: R is then more than the whole resistance measured.
+        - resistance: R, MΩ, not negative.
+
+        Raises DataError if V − I R does not increase: R then exceeds the whole resistance that was measured.
         """
         r = self._not_negative("series_resistance", resistance, RESISTANCE)
         voltage = self.voltage - 1e-3 * r * self.current
         if not np.all(np.diff(voltage) > 0):
             at = int(np.argmax(np.diff(voltage) <= 0))
-            whole = 1e3 * (self.voltage[at + 1] - self.voltage[at]) / (self.current[at + 1] - self.current[at])
+            total = 1e3 * (self.voltage[at + 1] - self.voltage[at]) / (self.current[at + 1] - self.current[at])
             raise DataError(
                 f"{self.label}: series_resistance: {r:g} MΩ is too large: between {self.voltage[at]:g} and "
-                f"{self.voltage[at + 1]:g} mV what was measured has only {whole:.3g} MΩ altogether"
+                f"{self.voltage[at + 1]:g} mV what was measured has only {total:.3g} MΩ altogether"
             )
         return _corrected(self, f"series resistance of {r:g} MΩ: V − I R", voltage=voltage)
 
     def with_junction(self, potential: float | str) -> "IVData":
-        """At the membrane's potential V − V_LJ, V_LJ in mV that of the bath relative to the pipette.
+        """The data at the membrane potential V − V_LJ.
+
+        - potential: V_LJ of the bath relative to the pipette, mV, as from `junction_potential`.
 
         Sign as in Barry & Lynch (1991, J. Membr. Biol. 121:101) and Neher (1992, Methods Enzymol. 207:123), for whole
-        cells and outside-out patches, whose pipette is inside. `junction_potential` gives V_LJ.
+        cells and outside-out patches, whose pipette is inside.
         """
         shift = parsed_for(self.label, "junction", potential, q.POTENTIAL)
-        done = f"junction potential of {shift:.4g} mV subtracted from the voltage"
-        return _corrected(self, done, voltage=self.voltage - shift)
+        correction = f"junction potential of {shift:.4g} mV subtracted from the voltage"
+        return _corrected(self, correction, voltage=self.voltage - shift)
 
     def _not_negative(self, name: str, value: Any, kind: q.Kind) -> float:
         number = parsed_for(self.label, name, value, kind)
@@ -104,40 +113,40 @@ class IVData:
 class ReversalData:
     """Reversal potentials, each in baths of its own.
 
-    Baths and temperatures: one per row; one alone stands for all rows. Raises DataError as `checked_reversals` does.
+    Baths and temperatures: one per row, or one for all rows. Raises DataError as `checked_reversals`.
     """
 
-    reversal: np.ndarray
-    """[row] mV."""
-    sd: np.ndarray | None = None
-    """[row] mV, standard error of each, if known."""
+    reversal: Float[np.ndarray, " row"]
+    """mV."""
+    sd: Float[np.ndarray, " row"] | None = None
+    """Standard errors of the reversal potentials, mV, if known."""
     inside: tuple[Mapping[str, float], ...] = ()
-    """mM by ion, for each row; ions that are not named are as in the channel."""
+    """mM by ion of each row; ions that are not named are as in the channel."""
     outside: tuple[Mapping[str, float], ...] = ()
     temperature: tuple[float | None, ...] = ()
-    """K, for each row; None: that of the channel."""
+    """K of each row; None: that of the channel."""
     label: str = "data"
     corrections: tuple[str, ...] = ()
-    """What was done to the measurement, in words."""
+    """Descriptions of the corrections made."""
 
     def __post_init__(self):
-        place = Place(self.label)
-        reversal, sd = checked_reversals(place, self.reversal, self.sd)
+        location = DataLocation(self.label)
+        reversal, sd = checked_reversals(location, self.reversal, self.sd)
         _set(self, reversal=reversal, sd=sd, corrections=tuple(self.corrections))
         for side in ("inside", "outside"):
             baths = self._by_row(side, getattr(self, side), {})
-            _set(self, **{side: tuple(checked_bath(place.row(i), side, bath) for i, bath in enumerate(baths))})
+            _set(self, **{side: tuple(checked_bath(location.row(i), side, bath) for i, bath in enumerate(baths))})
         kelvins = self._by_row("temperature", self.temperature, None)
-        _set(self, temperature=tuple(checked_temperature(place.row(i), t) for i, t in enumerate(kelvins)))
+        _set(self, temperature=tuple(checked_temperature(location.row(i), t) for i, t in enumerate(kelvins)))
 
     def with_junction(self, potential: Any) -> "ReversalData":
-        """V − V_LJ as `IVData.with_junction`, with one V_LJ (mV) or one per row."""
+        """The data less V_LJ, as `IVData.with_junction`; potential: one for all rows or one per row, mV."""
         if np.ndim(potential) == 0:
             potential = parsed_for(self.label, "junction", potential, q.POTENTIAL)
         shift = np.broadcast_to(np.asarray(potential, float), self.reversal.shape)
         span = f"{shift.min():.4g}" + f" to {shift.max():.4g}" * bool(np.ptp(shift))
-        done = f"junction potential of {span} mV subtracted from the reversal potential"
-        return _corrected(self, done, reversal=self.reversal - shift)
+        correction = f"junction potential of {span} mV subtracted from the reversal potential"
+        return _corrected(self, correction, reversal=self.reversal - shift)
 
     def _by_row(self, name: str, given: Any, missing: Any) -> tuple:
         rows = self.reversal.size
@@ -155,11 +164,15 @@ Data = TypeVar("Data", IVData, ReversalData)
 def corrected(
     data: Data, *, junction: Any = None, series_resistance: Any = None, leak: Any = None, leak_reversal: Any = 0.0
 ) -> Data:
-    """Measurements corrected for what is given: first for the junction, then the resistance, then the leak.
+    """Measurements corrected for the junction potential, then the series resistance, then the leak, where given.
 
-    The resistance carries all the current, that of the leak too, and the leak is at the voltage of the membrane.
-    junction: mV, or "henderson" for `junction_potential` between the measurement's own baths, the pipette being inside.
-    DataError as from the methods.
+    In this order, because the resistance carries the leak current too, and the leak is at the membrane potential.
+
+    - junction: mV, or "henderson" for `junction_potential` between the measurement's own baths, the pipette inside.
+    - series_resistance: MΩ.
+    - leak, leak_reversal: nS and mV.
+
+    Raises DataError as the methods of the data.
     """
     if isinstance(junction, str) and junction.strip().lower() == "henderson":
         junction = _own_junction(data)
@@ -180,12 +193,16 @@ def junction_potential(
     diffusivity: Mapping[str, float] | None = None,
     temperature: float | None = None,
 ) -> float:
-    """Liquid-junction potential V_LJ of the bath relative to the pipette, mV; what was measured is V_m + V_LJ.
+    """Liquid-junction potential V_LJ of the bath relative to the pipette, mV; the measured voltage is V_m + V_LJ.
 
-    Henderson's (`pnp.theory.henderson_potential`), sign as for `IVData.with_junction`: some 4 mV for 140 mM KCl in the
-    pipette and NaCl in the bath. pipette, bath: mM by ion, electroneutral, of built-in ions (`pnp.channel.ions`);
-    diffusivity: nm²/ns by ion, where another than the built-in one; temperature: K, 25 °C unless given. DataError for
-    other ions or solutions.
+    - pipette, bath: mM by ion, electroneutral, of built-in ions (`pnp.channel.ions`).
+    - diffusivity: nm²/ns by ion, where it differs from the built-in one.
+    - temperature: K, 25 °C unless given.
+
+    Henderson's formula (`pnp.theory.henderson_potential`), with the sign of `IVData.with_junction`: some 4 mV for
+    140 mM KCl in the pipette and NaCl in the bath.
+
+    Raises DataError for other ions or solutions.
     """
     from pnp.channel.ions import BUILT_IN
     from pnp.theory import henderson_potential
@@ -221,15 +238,15 @@ def _own_junction(data: Data) -> Any:
     if isinstance(data, IVData):
         rows = [(data.label, data.inside, data.outside, data.temperature)]
     else:
-        names = [Place(data.label).row(i) for i in range(data.reversal.size)]
+        names = [DataLocation(data.label).row(i) for i in range(data.reversal.size)]
         rows = list(zip(names, data.inside, data.outside, data.temperature, strict=True))
-    found = []
+    potentials = []
     for name, inside, outside, temperature in rows:
         try:
-            found.append(junction_potential(inside, outside, temperature=temperature))
+            potentials.append(junction_potential(inside, outside, temperature=temperature))
         except DataError as error:
             raise DataError(f"{name}: {error}") from error
-    return found[0] if isinstance(data, IVData) else found
+    return potentials[0] if isinstance(data, IVData) else potentials
 
 
 def _set(data: Any, **values: Any) -> None:
@@ -237,10 +254,10 @@ def _set(data: Any, **values: Any) -> None:
         object.__setattr__(data, name, value)
 
 
-def _corrected(data: Data, done: str, **changes: np.ndarray) -> Data:
-    """A copy; not questioned as what is measured is, since corrections may leave currents of any size."""
+def _corrected(data: Data, correction: str, **changes: np.ndarray) -> Data:
+    """A copy. Units are not checked again: corrected currents may be of any size."""
     new = copy.copy(data)
-    _set(new, **checked_columns(Place(data.label), changes), corrections=(*data.corrections, done))
+    _set(new, **checked_columns(DataLocation(data.label), changes), corrections=(*data.corrections, correction))
     return new
 
 

@@ -1,4 +1,4 @@
-"""Measurements as the command line names them: a file, and what differs from what it says."""
+"""Measurements as the command line names them: a file, and settings that replace those in it."""
 
 import os
 from collections.abc import Mapping
@@ -11,15 +11,16 @@ from pnp.fit.data.measurements import IVData, ReversalData
 from pnp.io.channel_file.messages import unknown_key
 
 ABF_SETTINGS = (*SETTINGS, "window", "channel", "command")
-"""What may be set of a recording."""
+"""Settings of a recording."""
 
 
 def read(source: str) -> IVData | ReversalData:
-    """Measurements by what the command line says: FILE, or FILE@outside.K=10,temperature=25 degC.
+    """Measurements from FILE, or FILE@outside.K=10,temperature=25 degC.
 
-    FILE: .csv, .tsv, .txt (`read_csv`) or .abf (`pnp.fit.data.abf.read_abf`), where also window=0.1:0.2 (s), channel=1
-    and command=-80:-60:-40 (mV, one per sweep) are known. A file whose name has an @ is taken as it is. Raises
-    DataError.
+    - source: a .csv, .tsv, .txt (`read_csv`) or .abf file (`read_abf`) with settings after an @; of an .abf file also
+      window=0.1:0.2 (s), channel=1 and command=-80:-60:-40 (mV, one per sweep). The name of a file may contain an @.
+
+    Raises DataError.
     """
     name, text = _file_and_settings(source)
     settings: dict[str, str] = {}
@@ -39,7 +40,7 @@ def read(source: str) -> IVData | ReversalData:
 
 
 def _file_and_settings(source: str) -> tuple[str, str]:
-    """The longest start that is a file, and what stands after the @ there."""
+    """The longest beginning that is an existing file, and the settings after it."""
     marks = [i for i, letter in enumerate(source) if letter == "@"]
     ends = [len(source), *reversed(marks)]
     end = next((i for i in ends if os.path.exists(source[:i])), min(ends))

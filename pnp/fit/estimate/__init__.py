@@ -1,1 +1,1 @@
-"""The best values, how well they are known, and which model explains the data."""
+"""Best fit, uncertainties, profile likelihood, posterior and comparison of models."""

@@ -1,4 +1,4 @@
-"""From measurements to numbers of a channel: many starts, the best of them to the end, and what it is worth."""
+"""The fit itself: least squares from many starts, the best of them refined, with uncertainties and warnings."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
@@ -7,19 +7,20 @@ import numpy as np
 
 from pnp.channel.channel import Channel
 from pnp.fit.estimate.covariance import uncertainty
-from pnp.fit.estimate.levenberg_marquardt import Run, minimise
-from pnp.fit.estimate.problem import Data, Problem
-from pnp.fit.estimate.result import ROUGHLY, Fit, FitStatus
-from pnp.fit.estimate.warnings import cautions
-from pnp.fit.model.base import GHK, Model
+from pnp.fit.estimate.levenberg_marquardt import Search, minimise
+from pnp.fit.estimate.problem import Data, FitProblem
+from pnp.fit.estimate.result import LOOSE_TOLERANCE, Fit, FitStatus
+from pnp.fit.estimate.warnings import fit_warnings
+from pnp.fit.model.base import Model
+from pnp.fit.model.ghk import GHK
 from pnp.fit.model.parameters import FitError, Free
 from pnp.fit.model.pnp import PNP
 from pnp.settings import Status
 
 MODELS: dict[str, Callable[[], Model]] = {"pnp": PNP, "ghk": GHK}
 
-_FINALLY = 1e-8  # of σ²: fall of chi2 still to be had where the best of the starts is done
-_LOOKS, _MORE_LOOKS = 20, 100  # places looked at from a start, and from the best of them
+_TOLERANCE = 1e-8  # of σ²: predicted reduction of chi2 at which the refined start has converged
+_MAX_EVALUATIONS, _MAX_REFINEMENTS = 20, 100  # of the model, from every start and in the refinement of the best
 
 
 def fit(
@@ -33,64 +34,76 @@ def fit(
     robust: float | None = None,
     fixed: Mapping[str, float] | None = None,
     begin: Sequence[dict[str, float]] | None = None,
-    report: Callable[[Problem, Run], None] | None = None,
+    report: Callable[[FitProblem, Search], None] | None = None,
 ) -> Fit:
     """Fit numbers of a channel to measured currents or reversal potentials, by least squares.
 
-    data: `IVData` and `ReversalData`, each with its own baths and temperature; weighted by their standard errors if all
-    of them have some, else alike. free: paths, or `Free` for bounds, ties and numbers of each data set. model: "pnp",
-    "ghk", or `PNP(…)` with its own mesh or in two dimensions. starts: the channel's own values and others around them,
-    of which the best end is taken. robust: beyond how many standard errors a deviation counts less than its square.
-    fixed: numbers by their paths that are not fitted, but other than the channel's own.
-    begin: values by parameter to start from instead, such as those of an interrupted fit. report: called after every
-    round of steps. Interrupted (Ctrl-C), it returns the best found so far, with that status.
+    - data: `IVData` and `ReversalData`, each with its own baths and temperature; weighted by their standard errors if
+      all of them have some, else equally.
+    - free: paths, or `Free` for bounds, ties and numbers of each data set.
+    - model: "pnp", "ghk", or `PNP(discretization)` for another mesh or two dimensions.
+    - starts: number of starts: the channel's own values, and others around them. The best minimum is taken.
+    - seed: of the starts.
+    - robust: the number of standard errors beyond which a deviation counts less than its square.
+    - fixed: values by path of numbers that are not fitted, but differ from the channel's.
+    - begin: values by parameter to start from instead, such as those of an interrupted fit.
+    - report: called after every round of steps.
+
+    Returns the fit. Interrupted (Ctrl-C), it is the best found so far, with status INTERRUPTED.
 
     Raises FitError, ChannelError.
     """
-    chosen = model if isinstance(model, Model) else _model(model)
-    problem = Problem(channel, data, free, chosen, robust, fixed)
+    problem = FitProblem(channel, data, free, model if isinstance(model, Model) else _model(model), robust, fixed)
     return fit_problem(problem, starts=starts, seed=seed, begin=begin, report=report)
 
 
 def fit_problem(
-    problem: Problem,
+    problem: FitProblem,
     *,
     starts: int = 16,
     seed: int = 0,
     begin: Sequence[dict[str, float]] | None = None,
-    report: Callable[[Problem, Run], None] | None = None,
+    report: Callable[[FitProblem, Search], None] | None = None,
 ) -> Fit:
-    """`fit` of what is put together already, whose programs are compiled once however often it is fitted."""
+    """`fit` of a problem that can be fitted again."""
     if starts < 1:
         raise FitError(f"starts must be at least 1, not {starts}")
     space = problem.space
-    first = space.starts(starts, seed) if begin is None else _values(problem, begin)
-    # Where the model describes the data badly, chi2 is known no better for being minimised to a part of one.
+    first = space.starts(starts, seed) if begin is None else _given_starts(problem, begin)
+    # Where the model describes the data badly, a chi2 minimised to a fraction of 1 is known no better.
     sigma2 = lambda chi2: np.maximum(chi2 / problem.dof, 1.0 if problem.known_errors else 0.0)
-    residuals = lambda u, which: problem.residuals(u)
-    latest: list[Run] = []
+    residuals = lambda u, start: problem.residuals(u)
+    latest: list[Search] = []
 
-    def reported(run: Run) -> None:
-        latest[:] = [run]
+    def keep(search: Search) -> None:
+        latest[:] = [search]
         if report:
-            report(problem, run)
+            report(problem, search)
 
     interrupted = False
     try:
-        run = minimise(residuals, space.u_of_s(first), lambda c: ROUGHLY * sigma2(c), most=_LOOKS, report=reported)
-        latest[:] = [run]
-        if not np.isfinite(run.chi2).any():
-            raise FitError(_nowhere(problem, first))
-        best = run.u[[int(np.nanargmin(run.chi2))]]
-        final = minimise(residuals, best, lambda c: _FINALLY * sigma2(c) + 1e-20, most=_MORE_LOOKS)
+        search = minimise(
+            residuals,
+            space.u_of_s(first),
+            lambda chi2: LOOSE_TOLERANCE * sigma2(chi2),
+            max_evaluations=_MAX_EVALUATIONS,
+            report=keep,
+        )
+        latest[:] = [search]
+        if not np.isfinite(search.chi2).any():
+            raise FitError(_no_value(problem, first))
+        best = search.u[[int(np.nanargmin(search.chi2))]]
+        refined = minimise(
+            residuals, best, lambda chi2: _TOLERANCE * sigma2(chi2) + 1e-20, max_evaluations=_MAX_REFINEMENTS
+        )
     except KeyboardInterrupt:
         interrupted = True
         if not latest or not np.isfinite(latest[0].chi2).any():
             raise
-        run = latest[0]
-        at = int(np.nanargmin(run.chi2))
-        final = Run(*(leaf[[at]] for leaf in run))
-    return _concluded(problem, run, final, interrupted)
+        search = latest[0]
+        at = int(np.nanargmin(search.chi2))
+        refined = Search(*(leaf[[at]] for leaf in search))
+    return _result(problem, search, refined, interrupted)
 
 
 def _model(name: str) -> Model:
@@ -99,7 +112,7 @@ def _model(name: str) -> Model:
     return MODELS[name]()
 
 
-def _values(problem: Problem, begin: Sequence[dict[str, float]]) -> np.ndarray:
+def _given_starts(problem: FitProblem, begin: Sequence[dict[str, float]]) -> np.ndarray:
     """[start, parameter] in s."""
     names = problem.space.names
     for each in begin:
@@ -109,8 +122,8 @@ def _values(problem: Problem, begin: Sequence[dict[str, float]]) -> np.ndarray:
     return np.clip(np.array(s), problem.space.low, problem.space.high)
 
 
-def _nowhere(problem: Problem, first: np.ndarray) -> str:
-    """Why no start has a value."""
+def _no_value(problem: FitProblem, first: np.ndarray) -> str:
+    """The message for a model that has no value at any start."""
     status = problem.predict(first[:1]).status[0]
     lost = int((status == Status.NOT_CONVERGED).sum())
     return (
@@ -119,16 +132,16 @@ def _nowhere(problem: Problem, first: np.ndarray) -> str:
     )
 
 
-def _concluded(problem: Problem, run: Run, final: Run, interrupted: bool) -> Fit:
-    space, u = problem.space, final.u[0]
-    s, chi2 = space.s_of_u(u), float(final.chi2[0])
+def _result(problem: FitProblem, search: Search, refined: Search, interrupted: bool) -> Fit:
+    space, u = problem.space, refined.u[0]
+    s, chi2 = space.s_of_u(u), float(refined.chi2[0])
     variance = 1.0 if problem.known_errors else chi2 / problem.dof
-    found = problem.residuals(u[None])
+    residuals = problem.residuals(u[None])
     status = FitStatus.CONVERGED
-    if not final.remaining[0] <= ROUGHLY * max(variance, chi2 / problem.dof, 1e-300):
+    if not refined.predicted_reduction[0] <= LOOSE_TOLERANCE * max(variance, chi2 / problem.dof, 1e-300):
         status = FitStatus.NOT_CONVERGED
     if interrupted:
         status = FitStatus.INTERRUPTED
-    known = uncertainty(found.jacobian[0] / space.slope(u), space, variance)
-    fit = Fit(problem, status, s, chi2, known, problem.predict(s[None]), run, ())
-    return dataclasses.replace(fit, warnings=tuple(cautions(fit)))
+    known = uncertainty(residuals.jacobian[0] / space.slope(u), space, variance)
+    fit = Fit(problem, status, s, chi2, known, problem.predict(s[None]), search, ())
+    return dataclasses.replace(fit, warnings=tuple(fit_warnings(fit)))

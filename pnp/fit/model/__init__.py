@@ -1,1 +1,1 @@
-"""What should have been measured: models, and the numbers of a channel they depend on."""
+"""Models of what is measured, and the numbers of a channel that they depend on."""

@@ -1,16 +1,21 @@
-"""The Poisson–Nernst–Planck model of measured currents, solved for many parameters at once."""
+"""The Poisson–Nernst–Planck model: currents and reversal potentials of many cases, solved in batches.
+
+A case is one set of parameters; a job is one case in one condition. Two programs serve a batch of jobs: one discretises
+the channels, with derivatives by the parameters, the other solves them at all voltages. Both are compiled once for all
+fits whose numbers, conditions and voltages have the same structure.
+"""
 
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import chain
-from typing import NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Bool, Float, Int
 
 from pnp.analysis.discretization import Axial, Discretization
 from pnp.analysis.mesh_hierarchy import steady_state
@@ -21,22 +26,20 @@ from pnp.fit.model.paths import COUNT, Place, find, places
 from pnp.settings import CPU_BATCH, GPU_BATCH, Settings, Status
 
 FIT_DISCRETIZATION = Axial(nodes=200)
-"""Of a fit unless another is given."""
+"""The discretisation of a fit unless another is given."""
 
 
 class PNP(Model):
     """The Poisson–Nernst–Planck equations, by `pnp.solve`.
 
     - discretization: as there. In one dimension currents are extrapolated from both meshes, so that fewer nodes than
-      for profiles will do.
+      for profiles are enough.
     """
 
     name = "pnp"
 
     def __init__(self, discretization: Discretization = FIT_DISCRETIZATION):
         self.discretization = discretization
-        _, python, option = discretization.refinement
-        self.finer = f"{python} ({option})"
 
     def numbers(self, channel):
         return {p.path: (p.measure, p.value) for p in places(channel).values()} | {CHANNELS: (COUNT, 1.0)}
@@ -47,207 +50,225 @@ class PNP(Model):
         place = find(places(channel), path)
         return place.measure, place.value
 
-    def _puts(self, channel, wiring) -> list[Place]:
-        known = places(channel)
-        return [find(known, path) for path in wiring.paths if path != CHANNELS]
-
-    def _changed(self, channel, wiring) -> Callable:
-        """(condition, [number]) → the channel there with these numbers."""
-        puts = self._puts(channel, wiring)
-        at = [i for i, path in enumerate(wiring.paths) if path != CHANNELS]
-
-        def changed(condition, values):
-            for place, i in zip(puts, at, strict=True):
-                condition = place.put(condition, values[i])
-            return condition
-
-        return changed
-
-    def predictor(self, channel, wiring, asked):
-        for condition in asked.conditions:
+    def predictor(self, channel, parameter_map, experiment):
+        for condition in experiment.conditions:
             self.discretization.check(condition)
-        made = _make_program(self._changed(channel, wiring), self.discretization, wiring)
-        groups = _groups(asked, self.discretization.dimension)
-        compiled = set()
+        return _Predictor(self.discretization, _places(channel, parameter_map), parameter_map, experiment)
 
-        def predict(theta: np.ndarray) -> Predicted:
-            theta = np.asarray(theta, float)
-            cases, total, each = len(theta), sum(asked.sizes), theta.shape[1]
-            found = Predicted(
-                np.full((cases, total), np.nan),
-                np.full((cases, total, each), np.nan),
-                np.full((cases, total), int(Status.NOT_CONVERGED)),
-                *(np.full((cases, total), np.nan) for _ in range(2)),
+    def prediction(self, channel, parameter_map, experiment):
+        groups = _groups(experiment)
+        flat = np.concatenate([np.where(g.measured, g.points, -1).reshape(-1) for g in groups])
+        order = np.argsort(flat)[np.count_nonzero(flat < 0) :]
+        return _Prediction(self.discretization, _places(channel, parameter_map), parameter_map, groups, order)
+
+
+def _places(channel: Channel, parameter_map: ParameterMap) -> tuple[Place, ...]:
+    known = places(channel)
+    return tuple(find(known, path) for path in parameter_map.paths if path != CHANNELS)
+
+
+def _changed(channel: Channel, numbers: dict[str, Array], places: tuple[Place, ...]) -> Channel:
+    for place in places:
+        channel = place.put(channel, numbers[place.path])
+    return channel
+
+
+class _Group(eqx.Module):
+    """Conditions solved by one program: of all of them currents, or of all of them a reversal potential."""
+
+    observable: Callable = eqx.field(static=True)
+    """`_current` or `_reversal`."""
+    conditions: Int[np.ndarray, " member"]
+    channels: Channel
+    """[member], stacked."""
+    voltage: Float[np.ndarray, "member voltage"]
+    """mV, at which currents are predicted or near which a reversal potential is; the last one is repeated where other
+    members have more."""
+    points: Int[np.ndarray, "member voltage"]
+    """Index of the measured point."""
+    measured: Bool[np.ndarray, "member voltage"]
+    """False where a voltage is such a repetition."""
+
+    @property
+    def batch_size(self) -> int:
+        """Number of jobs that one call of a program solves in one dimension: whole cases, if they are small enough."""
+        members, points = self.voltage.shape
+        largest = CPU_BATCH if jax.default_backend() == "cpu" else GPU_BATCH
+        if members * points <= 2 * largest:
+            return members * max(1, largest // (members * points))
+        return max(1, largest // points)
+
+
+def _groups(experiment: Experiment) -> tuple[_Group, ...]:
+    first = np.cumsum([0, *experiment.sizes])
+    groups = []
+    for observable in (_current, _reversal):
+        members = [i for i, is_reversal in enumerate(experiment.reversal) if is_reversal == (observable is _reversal)]
+        if not members:
+            continue
+        most = max(experiment.sizes[i] for i in members)
+        padded = lambda values, most=most: np.concatenate([values, np.repeat(values[-1:], most - len(values))])
+        groups.append(
+            _Group(
+                observable,
+                np.array(members),
+                jax.tree.map(lambda *n: np.stack(n), *(experiment.conditions[i] for i in members)),
+                np.stack([padded(experiment.voltage[i]) for i in members]),
+                np.stack([padded(first[i] + np.arange(experiment.sizes[i])) for i in members]),
+                np.stack([np.arange(most) < experiment.sizes[i] for i in members]),
             )
-            for i, group in enumerate(groups):
-                group.fill(found, made, theta, wiring, alone=i not in compiled)
-                compiled.add(i)
-            return found
+        )
+    return tuple(groups)
 
-        return predict
 
-    def traced(self, channel, wiring, asked):
-        changed = self._changed(channel, wiring)
-        groups = _groups(asked, self.discretization.dimension)
-        index = jnp.asarray(wiring.follows)
-        order = np.argsort(np.concatenate([g.points[g.wanted] for g in groups]))
+class _Predictor:
+    """Predictions of many cases on the host, batch by batch."""
 
-        def predicted(theta):
-            theta = jnp.asarray(theta)
+    def __init__(self, discretization: Discretization, places, parameter_map: ParameterMap, experiment: Experiment):
+        self._discretization, self._places, self._parameter_map = discretization, places, parameter_map
+        self._groups = _groups(experiment)
+        self._points = sum(experiment.sizes)
+        self._compiled: set[int] = set()
 
-            def one(condition, index, voltage, of):
-                values = wiring.numbers(theta, index)
-                discretized = self.discretization.discretize(changed(condition, values))
-                found = jax.vmap(lambda v: of(discretized, v, Settings())[0])(voltage)
-                return found if wiring.counted is None or of is _reversal else values[wiring.counted] * found
-
-            parts = []
-            for group in groups:
-                each = jax.vmap(partial(one, of=group.of))(group.channels, index[group.members], group.voltage)
-                parts.append(each.reshape(-1)[group.wanted.reshape(-1)])
-            return jnp.concatenate(parts)[order]
-
+    def __call__(self, theta: Float[np.ndarray, "case parameter"]) -> Predicted:
+        theta = np.asarray(theta, float)
+        shape = len(theta), self._points
+        unknown = lambda: np.full(shape, np.nan)
+        predicted = Predicted(
+            unknown(),
+            np.full((*shape, theta.shape[1]), np.nan),
+            np.full(shape, int(Status.NOT_CONVERGED)),
+            unknown(),
+            unknown(),
+        )
+        for i, group in enumerate(self._groups):
+            for cases, members, results in self._batches(group, theta, i not in self._compiled):
+                for row, (case, member) in enumerate(zip(cases, members, strict=True)):
+                    measured = group.measured[member]
+                    points = group.points[member][measured]
+                    for target, result in zip(predicted, results, strict=True):
+                        target[case, points] = result[row, measured]
+            self._compiled.add(i)
         return predicted
 
-
-class _Group(NamedTuple):
-    """Conditions that one program serves: currents at as many voltages, or reversal potentials."""
-
-    of: Callable
-    members: np.ndarray
-    """[member], which conditions they are."""
-    channels: Channel
-    """Stacked, [member]."""
-    voltage: np.ndarray
-    """[member, voltage]: at which currents are asked for, the last repeated; or near which a reversal potential is."""
-    points: np.ndarray
-    """[member, voltage], which of all measured numbers it is …"""
-    wanted: np.ndarray
-    """… and whether it is one."""
-    lanes: int
-    """How many members a program takes at once."""
-
-    def fill(self, found: Predicted, made, theta: np.ndarray, wiring: ParameterMap, alone: bool) -> None:
-        """Solve for all cases and members, and enter the results; alone: a first part, which compiles, by itself."""
-        case, member = (a.reshape(-1) for a in np.mgrid[: len(theta), : len(self.members)])
-        size = self.lanes
-        parts = [slice(first, first + size) for first in range(0, len(case), size)]
-
-        def solved(part):
-            at = case[part], member[part]
-            padded = [np.concatenate([a, np.repeat(a[-1:], size - len(a))]) for a in at]
-            channels = jax.tree.map(lambda n: n[padded[1]], self.channels)
-            discretized, tangents = made(channels, theta[padded[0]], wiring.follows[self.members[padded[1]]])
-            result = _solve_program(self.of, discretized, tangents, self.voltage[padded[1]], Settings())
-            return at, [np.asarray(leaf)[: len(at[0])] for leaf in jax.tree.leaves(result)]
-
-        first = [solved(part) for part in parts[:1]] if alone else []
+    def _batches(self, group: _Group, theta: np.ndarray, compiling: bool):
+        """Yield cases, members and results, [job] each, of every batch of jobs."""
+        case, member = (a.reshape(-1) for a in np.mgrid[: len(theta), : len(group.conditions)])
+        size = group.batch_size if self._discretization.dimension == 1 else 1
+        batches = [slice(first, first + size) for first in range(0, len(case), size)]
+        solve = lambda jobs: (case[jobs], member[jobs], self._solve_batch(group, theta, case[jobs], member[jobs], size))
+        # The batch that compiles comes alone, so that no other thread compiles the same program.
+        first = [solve(jobs) for jobs in batches[:1]] if compiling else []
         with ThreadPoolExecutor(_workers()) as pool:
-            for (cases, members), leaves in chain(first, pool.map(solved, parts[len(first) :])):
-                value, derivative, *rest = leaves
-                if wiring.counted is not None and self.of is _current:
-                    value, derivative = _counted(value, derivative, theta[cases], wiring, self.members[members])
-                for row, (c, m) in enumerate(zip(cases, members, strict=True)):
-                    to, wanted = self.points[m][self.wanted[m]], self.wanted[m]
-                    for all_of, one in zip(found, (value, derivative, *rest), strict=True):
-                        all_of[c, to] = one[row, wanted]
+            yield from chain(first, pool.map(solve, batches[len(first) :]))
 
-
-def _counted(value, derivative, theta: np.ndarray, wiring: ParameterMap, conditions: np.ndarray):
-    """Currents and their derivatives, of one channel each, times the number of channels."""
-    at = wiring.counted
-    which, factor = wiring.follows[conditions, at], wiring.factor[at]
-    rows = np.arange(len(theta))
-    number = wiring.constant[at] + factor * theta[rows, which]
-    derivative = derivative * number[:, None, None]
-    derivative[rows, :, which] += factor * value
-    return value * number[:, None], derivative
+    def _solve_batch(self, group: _Group, theta: np.ndarray, case: np.ndarray, member: np.ndarray, size: int):
+        """The fields of Predicted for some jobs, [job, voltage]."""
+        jobs, numbers = len(case), self._parameter_map
+        case, member = (np.concatenate([a, np.repeat(a[-1:], size - jobs)]) for a in (case, member))
+        channels, conditions = jax.tree.map(lambda leaf: leaf[member], group.channels), group.conditions[member]
+        discretized, tangents = _discretize(
+            channels, theta[case], conditions, numbers, self._places, self._discretization
+        )
+        results = _solve(group.observable, discretized, tangents, group.voltage[member], Settings())
+        value, derivative, *rest = (np.asarray(leaf) for leaf in jax.tree.leaves(results))
+        if numbers.channel_count is not None and group.observable is _current:
+            value, derivative = _times_channel_count(value, derivative, theta[case], numbers, conditions)
+        return [leaf[:jobs] for leaf in (value, derivative, *rest)]
 
 
 def _workers() -> int:
     return (os.cpu_count() or 1) if jax.default_backend() == "cpu" else 1
 
 
-def _groups(asked: Experiment, dimension: int) -> list[_Group]:
-    first = np.concatenate([[0], np.cumsum(asked.sizes)])
-    groups = []
-    for of in (_current, _reversal):
-        members = [i for i, wants in enumerate(asked.reversal) if wants == (of is _reversal)]
-        if not members:
-            continue
-        most = max(asked.sizes[i] for i in members)
-        place = lambda i, values, most=most: np.concatenate([values, np.repeat(values[-1:], most - len(values))])
-        voltage = [asked.voltage[i] for i in members]
-        points = [first[i] + np.arange(asked.sizes[i]) for i in members]
-        groups.append(
-            _Group(
-                of,
-                np.array(members),
-                jax.tree.map(lambda *n: np.stack(n), *(asked.conditions[i] for i in members)),
-                np.stack([place(i, v) for i, v in zip(members, voltage, strict=True)]),
-                np.stack([place(i, p) for i, p in zip(members, points, strict=True)]),
-                np.stack([np.arange(most) < asked.sizes[i] for i in members]),
-                1 if dimension == 2 else _lanes(len(members), most),
-            )
-        )
-    return groups
+def _times_channel_count(value, derivative, theta: np.ndarray, numbers: ParameterMap, conditions: np.ndarray):
+    """Currents and their derivatives, of one channel each, times the number of channels."""
+    at = numbers.channel_count
+    parameter, factor = numbers.index[conditions, at], numbers.factor[at]
+    rows = np.arange(len(theta))
+    count = numbers.constant[at] + factor * theta[rows, parameter]
+    derivative = derivative * count[:, None, None]
+    derivative[rows, :, parameter] += factor * value
+    return value * count[:, None], derivative
 
 
-def _lanes(members: int, points: int) -> int:
-    """How many conditions a program takes at once: whole cases, if they are small enough."""
-    room = CPU_BATCH if jax.default_backend() == "cpu" else GPU_BATCH
-    if members * points <= 2 * room:
-        return members * max(1, room // (members * points))
-    return max(1, room // points)
+class _Prediction(eqx.Module):
+    """Currents and reversal potentials as a function of the parameters."""
 
+    discretization: Discretization = eqx.field(static=True)
+    places: tuple[Place, ...] = eqx.field(static=True)
+    parameter_map: ParameterMap
+    groups: tuple[_Group, ...]
+    order: Int[np.ndarray, " point"]
+    """Positions of the measured points among the voltages of all groups."""
 
-def _make_program(changed: Callable, discretization: Discretization, wiring: ParameterMap) -> Callable:
-    """(channels, parameters, indices), each [lane] → discretized [lane] and their derivatives [lane, parameter]."""
+    def __call__(self, theta: Float[Array, " parameter"]) -> Float[Array, " point"]:
+        """pA or mV, of parameters in their own units."""
+        theta = jnp.asarray(theta)
 
-    @eqx.filter_jit
-    def made(channels, theta, index):
-        def one(channel, theta, index):
-            of = lambda theta: discretization.discretize(changed(channel, wiring.numbers(theta, index)))
-            discretized, push = jax.linearize(of, theta)
-            return discretized, jax.vmap(push)(jnp.eye(theta.size))
+        def predict(channel, condition, voltage, observable):
+            numbers = self.parameter_map.numbers(theta, condition)
+            discretized = self.discretization.discretize(_changed(channel, numbers, self.places))
+            value = jax.vmap(lambda v: observable(discretized, v, Settings())[0])(voltage)
+            return value if observable is _reversal else value * numbers.get(CHANNELS, 1.0)
 
-        if discretization.dimension == 1:
-            return jax.vmap(one)(channels, theta, index)
-        only = one(*jax.tree.map(lambda n: n[0], (channels, theta, index)))
-        return jax.tree.map(lambda n: n[None], only)
-
-    return made
+        parts = [
+            jax.vmap(partial(predict, observable=g.observable))(g.channels, g.conditions, g.voltage)
+            for g in self.groups
+        ]
+        return jnp.concatenate([part.reshape(-1) for part in parts])[self.order]
 
 
 @eqx.filter_jit
-def _solve_program(of, discretized, tangents, voltage, settings):
-    """What `of` says at voltages, [lane, voltage] each, and the derivatives of its value, [lane, voltage, parameter].
+def _discretize(channels, theta, conditions, parameter_map, places, discretization):
+    """Discretised channels [job] and their derivatives [job, parameter]."""
 
-    The same for all channels of as many ions and nodes, whatever is fitted, if it is as much.
+    def one(channel, theta, condition):
+        def discretized(theta):
+            return discretization.discretize(_changed(channel, parameter_map.numbers(theta, condition), places))
+
+        value, derivative = jax.linearize(discretized, theta)
+        return value, jax.vmap(derivative)(jnp.eye(theta.size))
+
+    return _map_jobs(one, discretization.dimension, channels, theta, conditions)
+
+
+@eqx.filter_jit
+def _solve(observable, discretized, tangents, voltage, settings):
+    """An observable at voltages [job, voltage], its derivatives [job, voltage, parameter], its status and errors.
+
+    The same program for all channels of as many ions and nodes and as many parameters, whatever these are.
     """
+    dimension = 1 if discretized.axial is None else 2
 
     def one(discretized, tangents, voltage):
         def at(voltage):
-            value, pull, rest = jax.vjp(
-                lambda discretized: of(discretized, voltage, settings), discretized, has_aux=True
-            )
+            value, pull, rest = jax.vjp(lambda each: observable(each, voltage, settings), discretized, has_aux=True)
             # Of a single value reverse mode costs a fifth of it, forward mode as much for each parameter.
-            pulled, pushed = (jax.tree.leaves(eqx.filter(t, eqx.is_inexact_array)) for t in (pull(1.0)[0], tangents))
-            derivative = sum(p.reshape(-1) @ t.reshape(len(t), -1).T for p, t in zip(pulled, pushed, strict=True))
+            cotangents, tangent_leaves = (
+                jax.tree.leaves(eqx.filter(tree, eqx.is_inexact_array)) for tree in (pull(1.0)[0], tangents)
+            )
+            derivative = sum(
+                c.reshape(-1) @ t.reshape(len(t), -1).T for c, t in zip(cotangents, tangent_leaves, strict=True)
+            )
             return value, derivative, rest
 
-        return jax.vmap(at)(voltage) if discretized.r is None else jax.lax.map(at, voltage)
+        return jax.vmap(at)(voltage) if dimension == 1 else jax.lax.map(at, voltage)
 
-    if discretized.r is None:
-        return jax.vmap(one)(discretized, tangents, voltage)
-    only = one(*jax.tree.map(lambda n: n[0], (discretized, tangents, voltage)))
-    return jax.tree.map(lambda n: n[None], only)
+    return _map_jobs(one, dimension, discretized, tangents, voltage)
+
+
+def _map_jobs(function, dimension: int, *arguments):
+    """A function of one job over the leading axis: a batch in one dimension, a single job in two."""
+    if dimension == 1:
+        return jax.vmap(function)(*arguments)
+    return jax.tree.map(lambda leaf: leaf[None], function(*jax.tree.map(lambda leaf: leaf[0], arguments)))
 
 
 def _current(discretized, voltage, settings):
     """Current at a voltage, pA, and (status, discretisation error, conservation error)."""
     state = steady_state(discretized, voltage, settings)
-    current = state.extrapolated_current if discretized.r is None else state.current
+    current = state.extrapolated_current if discretized.axial is None else state.current
     return current, (state.status, state.discretization_error, state.conservation_error)
 
 

@@ -37,8 +37,7 @@ from pnp.io.channel_file.schema import (
     known_keys,
 )
 from pnp.io.hole import HoleError, read_hole
-
-MAX_BYTES = 10_000_000
+from pnp.io.limits import MAX_BYTES
 
 
 class ChannelFileError(ValueError):

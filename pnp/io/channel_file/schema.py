@@ -21,8 +21,8 @@ from pnp.channel.membrane import Membrane
 from pnp.io import quantity as q
 from pnp.io.channel_file.messages import BelowError, reason_of
 from pnp.io.hole import HoleError, read_hole
+from pnp.io.limits import MAX_ROWS
 
-MAX_ROWS = 100_000
 MAX_IONS = 16
 MAX_CHARGES = 1000
 

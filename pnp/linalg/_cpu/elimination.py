@@ -1,16 +1,19 @@
-"""Elimination as one compiled loop down both arms and up again, with the law that it eliminates, or without.
+"""Block-tridiagonal elimination of a law as one compiled loop along both sides of a chain and back.
 
-It is written for the blocks at hand: their size, which entries are always zero, the number of right-hand sides; with
-the same algebra as everywhere (`pnp.linalg.small_blocks`). What passes through an element and its derivatives are read
-from arrays, or worked out where they are needed, which spares some fifty passes through memory.
+The program is written for the blocks at hand (their size, the entries that are always zero, the number of right-hand
+sides) with the algebra of `pnp.linalg.small_blocks`. The law is evaluated where its element is eliminated, which saves
+some fifty passes through memory.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-from jaxtyping import Array
+import jax
+from jaxtyping import Array, Float
 
-from pnp.linalg._cpu.xla_ffi import Block, Law, Part, call, handler, law, target
+from pnp.linalg._cpu.program import Block, Part, chain_shape, law, traced_law
+from pnp.linalg._cpu.xla_ffi import call, handler, program
+from pnp.linalg.element_matrices import ElementMatrices
 from pnp.linalg.small_blocks import (
     Matrix,
     filled,
@@ -25,140 +28,89 @@ from pnp.linalg.small_blocks import (
 )
 
 
-class ElementMatrices(NamedTuple):
-    """What elimination needs to know of an element, [row][column] of each; `linear.eliminate` says what it is. Or all
-    that is known before the numbers are: which of them are not always zero."""
+def eliminate(
+    function: Callable, elements: Any, states: Float[Array, "unknown node 2 #batch"] | None, transposed: bool
+) -> Callable | None:
+    """Compiled elimination of the `ElementMatrices` that a law gives: see `block_tridiagonal.eliminate_law`.
 
-    near: Any
-    """Derivatives of what passes through it with respect to the state at its near end …"""
-    far: Any
-    """… and at its far end."""
-    content_outer: Any
-    """Derivatives of what its near half holds with respect to the state there …"""
-    content_inner: Any
-    """… and of what its far half holds."""
-    through: Any
-    """What passes through it, [row][right-hand side]."""
-    source_outer: Any
-    """What its near half holds …"""
-    source_inner: Any
-    """… and its far half."""
-
-    @property
-    def unknowns(self) -> int:
-        """Per node."""
-        return len(self.near)
-
-    @property
-    def columns(self) -> int:
-        """Right-hand sides."""
-        return len(self.through[0])
-
-    def pattern(self) -> "ElementMatrices":
-        """Which entries are not always zero."""
-        return ElementMatrices(*(tuple(tuple(entry is not None for entry in row) for row in rows) for rows in self))
-
-
-def elimination(pattern: ElementMatrices, lanes: int, of: Law | None = None, transposed: bool = False) -> str | None:
-    """XLA's name of the elimination for these stamps and number of lanes, if there is one (see `ffi.target`).
-
-    Without a law its operands are the stamps that are not always zero, [element, arm, lane]; with one, which gives
-    them in their order, the law's. transposed: see `linear.eliminate`.
+    Returns a function of (elements, states) with the result of every right-hand side, [unknown, node, side, batch] at
+    the inner ends of the elements; None if there is no such program.
     """
-    number = len(_entries(pattern))
+    arguments = lambda elements, states: (elements, states, states)
+    traced, returned = traced_law(function, arguments(elements, states), (None, 0, 1))
+    pattern = jax.tree.map(lambda _: True, returned)
+    count, batch = chain_shape(elements, states)
+    m, c = len(returned.flux), len(returned.flux[0])
 
     def write(wide: int) -> list[Part]:
-        if of is None:
-            return [_block(pattern, wide, False, transposed), handler(wide, number, pattern.columns)]
-        programs = [law("stamps", wide, of), _block(pattern, wide, True, transposed)]
-        return [*programs, handler(wide, len(of.operands), pattern.columns)]
+        return [law("law", wide, traced), _block(pattern, wide, transposed), handler(wide, len(traced.operands), c)]
 
-    return target("eliminate", f"{pattern} {of} {transposed}", lanes, write)
-
-
-def eliminated(
-    name: str, pattern: ElementMatrices, elements: int, lanes: int, operands: Sequence[Array]
-) -> list[Array]:
-    """x of every right-hand side, [row, element, arm, lane], by an `elimination`.
-
-    x at an element is that of the node at its far end.
-    """
-    m, c = pattern.unknowns, pattern.columns
-    return call(name, [m] * c, m * (m + c), elements, lanes, operands)
-
-
-def _entries(pattern: ElementMatrices) -> list:
-    return [True for rows in pattern for row in rows for there in row if there]
+    name = program("eliminate", f"{pattern} {traced} {transposed}", batch, write)
+    if name is None:
+        return None
+    return lambda elements, states: call(
+        name, [m] * c, m * (m + c), count, batch, jax.tree.leaves(arguments(elements, states))
+    )
 
 
 def _each(function: Callable, *tables):
-    """[row][column] by [row][column], None where the first is."""
+    """[row][column] of a function of the entries of tables, None where the first has None."""
     one = lambda first, *others: None if first is None else function(first, *others)
     return [[one(*entries) for entries in zip(*rows, strict=True)] for rows in zip(*tables, strict=True)]
 
 
-def _arranged(pattern: ElementMatrices, entries: Sequence) -> ElementMatrices:
-    """Entries in the order of a pattern, None elsewhere."""
-    following = iter(entries)
-    return ElementMatrices(
-        *([[next(following) if there else None for there in row] for row in rows] for rows in pattern)
-    )
+def _block(pattern: ElementMatrices, wide: int, transposed: bool) -> Part:
+    """`block_tridiagonal.eliminate_by_scan` for a block of lanes, the law evaluated on the way."""
+    entries, structure = jax.tree.flatten(pattern)
+    m, c = len(pattern.flux), len(pattern.flux[0])
+    block, sides = Block(wide, c), range(2)
+    values = block.law("law", len(entries))
+    element = lambda which, side: jax.tree.unflatten(structure, values(which, side))
 
-
-def _block(pattern: ElementMatrices, wide: int, with_law: bool, transposed: bool) -> Part:
-    """The elimination for a block of lanes: `linear.eliminate_by_scan`, which see."""
-    m, c = pattern.unknowns, pattern.columns
-    block, arms, number = Block(wide, c), range(2), len(_entries(pattern))
-    if with_law:
-        stamps = block.law("stamps", number)
-        element = lambda which, arm: _arranged(pattern, stamps(which, arm))
-    else:
-        arrays = block.operands(number)
-        read = lambda at: [block.read(array, at) for array in arrays]
-        element = lambda which, arm: _arranged(pattern, read(block.at(which, arm)))
-
-    def slots(node: str, arm: int) -> tuple[Matrix, Matrix]:
-        """Where W and z of a node are kept; Y and s in the place of the last node, which has none."""
-        places = block.kept(m * (m + c), node, arm)
+    def slots(node: str, side: int) -> tuple[Matrix, Matrix]:
+        """Pointers to W and z of a node; the last one has none, and in their place are Y and s."""
+        places = block.at_element(m * (m + c), node, side)
         rows = [places[r * (m + c) : (r + 1) * (m + c)] for r in range(m)]
         return [row[:m] for row in rows], [row[m:] for row in rows]
 
-    def keep(node: str, arm: int, pair) -> None:
-        for values, places in zip(pair, slots(node, arm), strict=True):
-            _each(block.store, filled(values, block.number(0.0)), places)
+    def save(node: str, side: int, pair: Sequence[Matrix]) -> None:
+        for numbers, places in zip(pair, slots(node, side), strict=True):
+            _each(block.store, filled(numbers, block.constant(0.0)), places)
 
-    def kept(node: str, arm: int) -> tuple[Matrix, Matrix]:
-        first, second = slots(node, arm)
+    def saved(node: str, side: int) -> tuple[Matrix, Matrix]:
+        first, second = slots(node, side)
         return _each(block.load, first), _each(block.load, second)
 
-    def answers(node: str, arm: int) -> Matrix:
-        """Where x is, [row][column]."""
-        return list(zip(*(block.result(column, m, node, arm) for column in range(c)), strict=True))
+    def x_at(node: str, side: int) -> Matrix:
+        """Pointers to x, [row][column]."""
+        return list(zip(*(block.result(column, m, node, side) for column in range(c)), strict=True))
 
     passed, turned = (pass_node_transposed, transpose) if transposed else (pass_node, lambda matrix: matrix)
-    with_half = lambda inflow, held, load: (minus(inflow[0], held), plus(inflow[1], load))
-    for arm in arms:
-        here = element("0", arm)
-        keep("%last", arm, with_half((negative(here.far), here.through), here.content_inner, here.source_inner))
+    with_half = lambda inflow, content, source: (minus(inflow[0], content), plus(inflow[1], source))
+    for side in sides:
+        here = element("0", side)
+        inflow = negative(here.coefficients.flux_inner), here.flux
+        save("%last", side, with_half(inflow, here.coefficients.content_inner, here.source_inner))
 
     with block.code.loop("down", "0", "slt %last", "1") as node:
         after = block.code(f"add i64 {node}, 1")
-        for arm in arms:
-            here = element(after, arm)
-            inflow = with_half(kept("%last", arm), here.content_outer, here.source_outer)
-            inflow, swept = passed(inflow, (here.near, here.far, here.through))
-            keep("%last", arm, with_half(inflow, here.content_inner, here.source_inner))
-            keep(node, arm, swept)
+        for side in sides:
+            here = element(after, side)
+            of = here.coefficients
+            inflow = with_half(saved("%last", side), of.content_outer, here.source_outer)
+            inflow, swept = passed(inflow, (of.flux_outer, of.flux_inner, here.flux))
+            save("%last", side, with_half(inflow, of.content_inner, here.source_inner))
+            save(node, side, swept)
 
-    admittance, source = (plus(*parts) for parts in zip(*(kept("%last", arm) for arm in arms), strict=True))
+    admittance, source = (plus(*parts) for parts in zip(*(saved("%last", side) for side in sides), strict=True))
     (middle,) = solve(turned(admittance), source)
-    for arm in arms:
-        _each(block.store, middle, answers("%last", arm))
+    for side in sides:
+        _each(block.store, middle, x_at("%last", side))
 
     with block.code.loop("up", "%last", "sgt 0", "-1") as node:
         before = block.code(f"sub i64 {node}, 1")
-        for arm in arms:
-            w, z = kept(before, arm)
-            x = minus(z, product(w, _each(block.load, answers(node, arm))))
-            _each(block.store, x, answers(before, arm))
+        for side in sides:
+            w, z = saved(before, side)
+            x = minus(z, product(w, _each(block.load, x_at(node, side))))
+            _each(block.store, x, x_at(before, side))
     return block.function()

@@ -1,40 +1,35 @@
-"""Writing and compiling small programs for this processor, by LLVM: some cases (lanes) at a time, side by side.
+"""Writing and compiling small programs for this processor with LLVM.
 
-`Code` collects LLVM's assembly language; `Lanes` are registers in it with one number of each lane, whose arithmetic
-writes instructions; `compiled` makes machine code of it, by llvmlite.
+`Code` collects LLVM assembly, `Lanes` are vector registers whose arithmetic writes instructions, and `compiled` makes
+machine code of the text through llvmlite. A lane is one case of the batch: a register holds as many as fit.
 """
 
 import functools
 import struct
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_kept: list = []  # compiled code is there as long as its compiler is
+_engines: list = []  # compiled code exists as long as its engine
 
 
 @functools.cache
 def compiler():
-    """llvmlite ready to compile for this processor, or None."""
-    if sys.platform == "win32":  # never tried there, and what goes wrong in compiled code cannot be caught
-        return None
-    try:
-        import llvmlite.binding as llvm
-    except ImportError:
-        return None
+    """llvmlite, ready to compile for this processor."""
+    import llvmlite.binding as llvm
+
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     return llvm
 
 
-def width(lanes: int) -> int:
-    """How many lanes are worked on at once: as many as there are and a register has room for."""
+def width(batch: int) -> int:
+    """How many cases a program works on at once: what fits into a vector register, and no more than the batch."""
     widest = 8 if compiler().get_host_cpu_features().get("avx512f") else 4
-    return min(widest, 1 << (lanes.bit_length() - 1))
+    return min(widest, 1 << (batch.bit_length() - 1))
 
 
 def compiled(source: str, name: str) -> int:
-    """The address of a function in compiled code."""
+    """The address of a function of LLVM assembly after compiling it."""
     llvm = compiler()
     features = llvm.get_host_cpu_features().flatten()
     machine = llvm.Target.from_default_triple().create_target_machine(
@@ -44,17 +39,18 @@ def compiled(source: str, name: str) -> int:
     module.triple = machine.triple
     engine = llvm.create_mcjit_compiler(module, machine)
     engine.finalize_object()
-    _kept.append(engine)
+    _engines.append(engine)
     return engine.get_function_address(name)
 
 
 class Code:
-    """Assembly language in the making."""
+    """The instructions of one function."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
-        self._known: dict[str, str] = {}
-        self.intrinsics: set[str] = set()  # declarations of the functions called
+        self._values: dict[str, str] = {}
+        self.intrinsics: set[str] = set()
+        """Declarations of LLVM's own functions that are called."""
 
     def __call__(self, instruction: str) -> str:
         """Add an instruction and return the register with its result."""
@@ -63,49 +59,51 @@ class Code:
         return register
 
     def value(self, instruction: str) -> str:
-        """The same for arithmetic, which is not repeated if it has been written before on the way to here."""
-        if instruction not in self._known:
-            self._known[instruction] = self(instruction)
-        return self._known[instruction]
+        """The same for arithmetic without side effects: a repetition within one basic block returns the first."""
+        if instruction not in self._values:
+            self._values[instruction] = self(instruction)
+        return self._values[instruction]
 
     def do(self, line: str) -> None:
-        """Add an instruction without a result, or a label, after which nothing is known any more."""
-        label = line.endswith(":")
-        self.lines.append(line if label else f"  {line}")
-        if label:
-            self._known.clear()
+        """Add an instruction without a result."""
+        self.lines.append(f"  {line}")
+
+    def label(self, name: str) -> None:
+        """Begin a basic block; values of earlier blocks are not reused in it."""
+        self.lines.append(f"{name}:")
+        self._values.clear()
 
     def offset(self, base: str, offset, kind: str = "i8") -> str:
         """The pointer `offset` items beyond another."""
         return self(f"getelementptr {kind}, ptr {base}, i64 {offset}")
 
     def field(self, structure: str, at: int, kind: str = "ptr") -> str:
-        """What stands in a C structure `at` bytes from its begin."""
+        """The field of a C structure that begins at byte `at`."""
         return self(f"load {kind}, ptr {self.offset(structure, at)}")
 
     @contextmanager
     def loop(self, label: str, first: str, condition: str, step: str) -> Iterator[str]:
-        """`for (i = first; i condition; i += step)`, the condition as `slt %x`, giving i; uses the label once."""
+        """`for (i = first; i condition; i += step)` with a condition like `slt %x`; the label is used once."""
         comparison, bound = condition.split()
         self.do(f"br label %{label}.before")
-        self.do(f"{label}.before:")
+        self.label(f"{label}.before")
         self.do(f"br label %{label}")
-        self.do(f"{label}:")
+        self.label(label)
         index = f"%{label}.index"
         self.do(f"{index} = phi i64 [ {first}, %{label}.before ], [ %{label}.next, %{label}.end ]")
         self.do(f"%{label}.go = icmp {comparison} i64 {index}, {bound}")
         self.do(f"br i1 %{label}.go, label %{label}.body, label %{label}.after")
-        self.do(f"{label}.body:")
+        self.label(f"{label}.body")
         yield index
         self.do(f"br label %{label}.end")
-        self.do(f"{label}.end:")
+        self.label(f"{label}.end")
         self.do(f"%{label}.next = add i64 {index}, {step}")
         self.do(f"br label %{label}")
-        self.do(f"{label}.after:")
+        self.label(f"{label}.after")
 
 
 class Lanes:
-    """A register with one number (`double`) or truth (`i1`) of each lane; numbers it meets are those of all lanes."""
+    """A vector register: one number (`double`) or truth value (`i1`) per lane. Plain numbers apply to all lanes."""
 
     def __init__(self, code: Code, width: int, register: str, item: str = "double"):
         self.code, self.width, self.register, self.item = code, width, register, item
@@ -122,18 +120,18 @@ class Lanes:
         return Lanes(self.code, self.width, f"<{', '.join([each] * self.width)}>")
 
     def written(self, operation: str, *others: "Lanes | float", item: str | None = None) -> "Lanes":
-        """`operation <type of this> this, others…`, whose result has items of another type if one is given."""
+        """The result of `operation <type of this> this, others`; item: its type, if not that of this."""
         operands = [self, *(other if isinstance(other, Lanes) else self.like(other) for other in others)]
         text = f"{operation} {self.kind} {', '.join(each.register for each in operands)}"
         return Lanes(self.code, self.width, self.code.value(text), item or self.item)
 
     def converted(self, operation: str, item: str) -> "Lanes":
-        """`operation <type of this> this to <items>`."""
+        """The result of `operation <type of this> this to <items>`."""
         text = f"{operation} {self.kind} {self.register} to <{self.width} x {item}>"
         return Lanes(self.code, self.width, self.code.value(text), item)
 
     def called(self, intrinsic: str, *others: "Lanes | float") -> "Lanes":
-        """What one of LLVM's intrinsic functions makes of this, and of others alike."""
+        """The result of one of LLVM's intrinsic functions of this and of others of the same type."""
         operands = [self, *(other if isinstance(other, Lanes) else self.like(other) for other in others)]
         arguments = ", ".join(f"{self.kind} {each.register}" for each in operands)
         name = f"@llvm.{intrinsic}.v{self.width}{'f64' if self.item == 'double' else self.item}"

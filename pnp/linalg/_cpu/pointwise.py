@@ -1,6 +1,6 @@
-"""A law at many places, each by itself, as one compiled loop; what `pnp.linalg._cpu.elimination` is to elimination.
+"""A law at many places, each by itself, as one compiled loop.
 
-XLA makes dozens of programs of a law with its derivatives, each of which takes it some 30 ms to compile and a pass
+XLA makes dozens of programs of a law with its derivatives, each of which takes some 30 ms to compile and one pass
 through memory to run.
 """
 
@@ -9,61 +9,47 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from pnp.linalg._cpu.xla_ffi import Block, Part, call, handler, law, target, traced_law
-from pnp.linalg.block_tridiagonal import dispatch_by_platform
+from pnp.linalg._cpu.program import Block, Part, law, traced_law
+from pnp.linalg._cpu.xla_ffi import call, handler, program
 
 
-def map_pointwise(function: Callable, arguments: Sequence[Any], place: tuple[int, ...]) -> Any:
-    """What `function` makes of `arguments` at each place: a tree of arrays [*items, *place].
+def map_pointwise(function: Callable, arguments: Sequence[Any], place: tuple[int, ...]) -> Callable | None:
+    """A compiled loop of `function` over all places: see `pointwise.map_pointwise`, which has the same arguments.
 
-    arguments: trees of arrays [*items, *place], any axis of a place 1 where all along it is the same. function: plain
-    arithmetic, of arguments whose leaves are [*items] alone and of such arrays alike, and always the same object, so
-    that it is traced once.
-
-    On CPUs it is compiled if it can be translated (`pnp.linalg._cpu.jaxpr`); elsewhere, and otherwise, it is called on
-    arrays, and so it is for derivatives, which have to be turned round.
+    Returns a function of the arguments, or None if there is no such program.
     """
-    return _applied(tuple(arguments), function=function, place=place)
-
-
-@eqx.filter_custom_jvp
-def _applied(arguments, *, function, place):
     chained = lambda arguments: jax.tree.map(partial(_as_chain, place=place), arguments)
-    traced, returned = traced_law(function, chained(arguments), [None] * len(arguments))
+    traced, returned = traced_law(function, chained(tuple(arguments)), [None] * len(arguments))
     results, structure = jax.tree.flatten(returned)
     sizes = [math.prod(result.shape) for result in results]
     write = lambda wide: [law("law", wide, traced), _block(sum(sizes), wide), handler(wide, len(traced.operands), 1)]
-    elements, lanes = _chain(place)
-    name = target("everywhere", str(traced), lanes, write)
+    elements, batch = _chain(place)
+    name = program("pointwise", str(traced), batch, write)
+    if name is None:
+        return None
 
     def compiled(*arguments):
-        (found,) = call(name, [sum(sizes)], 0, elements, lanes, jax.tree.leaves(chained(arguments)), arms=1)
+        (found,) = call(name, [sum(sizes)], 0, elements, batch, jax.tree.leaves(chained(arguments)), sides=1)
         parts = jnp.split(found, np.cumsum(sizes)[:-1])
         shaped = [part.reshape(*result.shape, *place) for part, result in zip(parts, results, strict=True)]
         return jax.tree.unflatten(structure, shaped)
 
-    return dispatch_by_platform({} if name is None else {"cpu": compiled}, function, *arguments)
-
-
-@_applied.def_jvp
-def _applied_jvp(primals, tangents, *, function, place):
-    return eqx.filter_jvp(lambda arguments: function(*arguments), primals, tangents)
+    return compiled
 
 
 def _chain(place: tuple[int, ...]) -> tuple[int, int]:
-    """Elements and lanes: the last axis of a place that has more than one."""
+    """Elements and batch: the batch is the last axis of a place that has a size above 1."""
     *others, last = place
     return (math.prod(others), last) if last > 1 or not others else _chain(tuple(others))
 
 
 def _as_chain(value: Array, place: tuple[int, ...]) -> Array:
-    """[*items, *place] as [*items, element, 1, lane]."""
+    """[*items, *place] as [*items, element, 1, batch]."""
     first = value.ndim - len(place)
     items, own = value.shape[:first], value.shape[first:]
     while len(place) > 1 and place[-1] == 1:
@@ -76,7 +62,7 @@ def _as_chain(value: Array, place: tuple[int, ...]) -> Array:
 
 
 def _block(rows: int, wide: int) -> Part:
-    block = Block(wide, 1, arms=1)
+    block = Block(wide, 1, sides=1)
     at = block.law("law", rows)
     with block.code.loop("along", "0", "sle %last", "1") as element:
         for value, there in zip(at(element, 0), block.result(0, rows, element, 0), strict=True):

@@ -7,9 +7,10 @@ from pnp import units
 from pnp.channel.ions import BUILT_IN
 from pnp.fit.data import measurements as d
 from pnp.fit.data.checks import DataError
-from pnp.fit.data.csv import MAX_BYTES, read_csv
+from pnp.fit.data.csv import read_csv
 from pnp.fit.data.measurements import IVData, ReversalData, junction_potential
 from pnp.fit.data.source import read
+from pnp.io.limits import MAX_BYTES
 
 V, CURRENT = [-80.0, 0.0, 40.0], [-4.0, 0.5, 2.0]
 

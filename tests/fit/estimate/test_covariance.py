@@ -5,8 +5,8 @@ import re
 import numpy as np
 import pytest
 
-from pnp.fit.estimate.covariance import in_words, quantile, uncertainty
-from pnp.fit.model.parameters import Free, Space, make_parameter
+from pnp.fit.estimate.covariance import identifiability_warnings, quantile, uncertainty
+from pnp.fit.model.parameters import Free, ParameterSpace, make_parameter
 from pnp.fit.model.paths import CHARGE, DIFFUSIVITY, ENERGY, LENGTH
 
 MEASURES = {
@@ -19,12 +19,12 @@ MEASURES = {
 
 
 def space(*names):
-    return Space([make_parameter(Free(n), n, *MEASURES[n]) for n in names])
+    return ParameterSpace([make_parameter(Free(n), n, *MEASURES[n]) for n in names])
 
 
 def words(jacobian, *names):
     here = space(*names)
-    return in_words(uncertainty(np.asarray(jacobian, float), here, 1.0), here)
+    return identifiability_warnings(uncertainty(np.asarray(jacobian, float), here, 1.0), here)
 
 
 def test_the_covariance_is_the_inverse_of_the_information():

@@ -191,8 +191,8 @@ def test_two_minima_as_good_are_both_told(channel):
             measure, _ = super().number(channel, path)
             return measure._replace(logarithmic=False, reach=(-2.0, 2.0), spread=1.0), 0.5
 
-        def traced(self, channel, wiring, asked):
-            of = super().traced(channel, wiring, asked)
+        def prediction(self, channel, parameter_map, experiment):
+            of = super().prediction(channel, parameter_map, experiment)
             return lambda theta: of(theta**2)
 
     found = fit(channel, data, [Free("permeability.K", tied={"permeability.Cl": 1.0})], model=Squared(), starts=12)
@@ -200,8 +200,8 @@ def test_two_minima_as_good_are_both_told(channel):
 
 
 def test_a_fit_that_is_cut_short_is_not_called_converged(channel, monkeypatch):
-    monkeypatch.setattr(module, "_LOOKS", 1)
-    monkeypatch.setattr(module, "_MORE_LOOKS", 1)
+    monkeypatch.setattr(module, "_MAX_EVALUATIONS", 1)
+    monkeypatch.setattr(module, "_MAX_REFINEMENTS", 1)
     found = fit(channel, ghk_data(), [Free(p, start=10.0) for p in BOTH], model="ghk", starts=1)
     assert found.status is FitStatus.NOT_CONVERGED
     assert "did not converge" in found.warnings[0]
@@ -209,7 +209,7 @@ def test_a_fit_that_is_cut_short_is_not_called_converged(channel, monkeypatch):
 
 def test_interrupted_it_keeps_the_best_so_far_and_goes_on_from_there(channel, ghk_fit):
     def interrupt(problem, run):
-        if run.steps.max() == 3:
+        if run.evaluations.max() == 3:
             raise KeyboardInterrupt
 
     free = [Free(p, start=5.0) for p in BOTH]
@@ -242,8 +242,8 @@ def test_there_is_no_channel_of_permeabilities(ghk_fit):
 
 def test_a_model_without_a_value_anywhere_says_where_to_look(channel, pnp_data):
     class Lost(GHK):
-        def traced(self, channel, wiring, asked):
-            of = super().traced(channel, wiring, asked)
+        def prediction(self, channel, parameter_map, experiment):
+            of = super().prediction(channel, parameter_map, experiment)
             return lambda theta: np.nan * of(theta)
 
     with pytest.raises(FitError, match="no value at any start"):

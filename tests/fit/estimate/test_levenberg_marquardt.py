@@ -34,7 +34,7 @@ def decay_jacobian(u):
 
 def test_rosenbrocks_valley_is_followed_from_many_starts():
     starts = np.random.default_rng(0).uniform(-2, 2, (20, 2))
-    run = minimise(ROSENBROCK, starts, lambda chi2: 1e-14 + 0 * chi2, most=200)
+    run = minimise(ROSENBROCK, starts, lambda chi2: 1e-14 + 0 * chi2, max_evaluations=200)
     assert run.done.all()
     assert np.allclose(run.u, 1.0, atol=1e-5)
     assert run.chi2.max() < 1e-10
@@ -48,9 +48,9 @@ def test_the_minimum_is_scipys():
 
 
 def test_held_parameters_stay_and_the_others_are_best_for_them():
-    held = np.array([[True, False], [False, False]])
+    fixed = np.array([[True, False], [False, False]])
     run = minimise(
-        of(decay, decay_jacobian), np.array([[1.0, 0.0], [1.0, 0.0]]), lambda chi2: 1e-16 + 0 * chi2, held=held
+        of(decay, decay_jacobian), np.array([[1.0, 0.0], [1.0, 0.0]]), lambda chi2: 1e-16 + 0 * chi2, fixed=fixed
     )
     best = X**2 @ -decay(np.array([1.0, 0.0])) / (X**4).sum()
     assert np.allclose(run.u[0], [1.0, best])
@@ -69,11 +69,11 @@ def test_a_start_without_hope_is_given_up():
     residual = lambda u: np.array([3.0, np.exp(u[0])]) if u[0] < 0 else np.array([u[0] - 3.0, 0.1])
     jacobian = lambda u: np.array([[0.0], [np.exp(u[0])]]) if u[0] < 0 else np.array([[1.0], [0.0]])
     alone, beside = (
-        minimise(of(residual, jacobian), np.array(starts), lambda chi2: 1e-12 + 0 * chi2, most=60)
+        minimise(of(residual, jacobian), np.array(starts), lambda chi2: 1e-12 + 0 * chi2, max_evaluations=60)
         for starts in ([[-1.0]], [[-1.0], [2.0]])
     )
     assert beside.chi2[1] < 0.02
-    assert beside.steps[0] < alone.steps[0]
+    assert beside.evaluations[0] < alone.evaluations[0]
 
 
 def test_what_is_promised_is_the_fall_of_the_linearisation():

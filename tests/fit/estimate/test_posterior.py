@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import pnp
 from pnp.fit import GHK, FitError, FitStatus, Free, IVData, fit, posterior
 from pnp.fit.estimate import posterior as sampling
 from tests.fit.conftest import VOLTAGE, bath, ghk_data
@@ -14,8 +15,8 @@ BOTH = ["permeability.K", "permeability.Cl"]
 class Line(GHK):
     """Currents through a resistor, by their logarithm of conductance: one number, whose posterior is an integral."""
 
-    def traced(self, channel, wiring, asked):
-        return lambda theta: theta[0] * np.concatenate(asked.voltage)
+    def prediction(self, channel, parameter_map, experiment):
+        return lambda theta: theta[0] * np.concatenate(experiment.voltage)
 
 
 @pytest.mark.slow
@@ -68,7 +69,7 @@ def test_there_is_nothing_to_sample_around_a_fit_that_did_not_converge(channel):
 
 def test_two_dimensions_are_refused(channel):
     model = GHK()
-    model.dimension = 2
+    model.discretization = pnp.Axisymmetric()
     found = fit(channel, ghk_data(), BOTH, model=model, starts=1)
     with pytest.raises(FitError, match="one dimension only"):
         posterior(found)

@@ -7,7 +7,7 @@ import pytest
 import pnp
 from pnp import theory
 from pnp.fit import GHK, PNP, FitError, Free, IVData, ReversalData
-from pnp.fit.estimate.problem import Problem, robust_residual
+from pnp.fit.estimate.problem import FitProblem, robust_residual
 from pnp.settings import Status
 from tests.fit.conftest import BATHS, NODES, VOLTAGE, bath, ghk_data
 
@@ -38,11 +38,11 @@ def solved(channel, pnp_data):
         Free("pore.permittivity.scale", each=True),
         "channels",
     ]
-    return Problem(channel, data, free, PNP(pnp.Axial(NODES)))
+    return FitProblem(channel, data, free, PNP(pnp.Axial(NODES)))
 
 
 def test_ghk_is_that_of_the_textbook(channel):
-    problem = Problem(channel, ghk_data(), ["permeability.K", "permeability.Cl"], GHK())
+    problem = FitProblem(channel, ghk_data(), ["permeability.K", "permeability.Cl"], GHK())
     found = problem.predict(np.log([[0.4, 0.1], [0.2, 0.3]])).value
     for case, p in enumerate(([0.4, 0.1], [0.2, 0.3])):
         for i, (a, b) in enumerate(BATHS):
@@ -52,14 +52,14 @@ def test_ghk_is_that_of_the_textbook(channel):
 
 
 def test_ghk_starts_as_the_pore_without_charge(channel):
-    problem = Problem(channel, ghk_data(), ["permeability.K"], GHK())
+    problem = FitProblem(channel, ghk_data(), ["permeability.K"], GHK())
     expected = pnp.iv_curve(channel, [0.0], discretization=pnp.Axial(NODES)).permeability
     assert np.allclose(np.exp(problem.space.start), expected[0], rtol=1e-3)
 
 
 def test_ghk_ratios_are_ratios(channel):
-    problem = Problem(channel, ghk_data(), ["permeability.K", "permeability.Cl/K"], GHK())
-    direct = Problem(channel, ghk_data(), ["permeability.K", "permeability.Cl"], GHK())
+    problem = FitProblem(channel, ghk_data(), ["permeability.K", "permeability.Cl/K"], GHK())
+    direct = FitProblem(channel, ghk_data(), ["permeability.K", "permeability.Cl"], GHK())
     s = np.log([[0.4, 0.25]])
     assert np.allclose(problem.predict(s).value, direct.predict(np.log([[0.4, 0.1]])).value)
     assert np.allclose(problem.predict(s).derivative[0], difference(problem, s[0]), atol=1e-7)
@@ -68,7 +68,7 @@ def test_ghk_ratios_are_ratios(channel):
 def test_ghk_reversal_potentials_in_one_call_with_currents(channel):
     rows = salt(100.0), salt(10.0)
     table = ReversalData([10.0, 50.0], [1.0, 1.0], (rows[0], rows[0]), rows[::-1], (None, 310.0))
-    problem = Problem(channel, [ghk_data()[0], table], ["permeability.K", "permeability.Cl"], GHK())
+    problem = FitProblem(channel, [ghk_data()[0], table], ["permeability.K", "permeability.Cl"], GHK())
     found = problem.predict(np.log([[0.4, 0.1]])).value[0, 9:]
     conditions = (10.0, 298.15), (100.0, 310.0)
     expected = [theory.ghk_voltage([0.4, 0.1], [100.0, 100.0], [c, c], np.array([1, -1]), t) for c, t in conditions]
@@ -84,7 +84,7 @@ def test_pnp_is_what_iv_curve_says(solved, channel):
         like = eqx.tree_at(lambda c: c.ions, like, tied.ions)
         curve = pnp.iv_curve(like, voltage, discretization=pnp.Axial(NODES))
         assert np.allclose(found.value[0, at], curve.extrapolated_current, rtol=1e-9, atol=1e-9)
-        assert np.allclose(found.error[0, at], curve.discretization_error, rtol=1e-6, atol=1e-12)
+        assert np.allclose(found.discretization_error[0, at], curve.discretization_error, rtol=1e-6, atol=1e-12)
     assert (found.status == Status.CONVERGED).all()
 
 
@@ -111,14 +111,14 @@ def test_many_cases_are_the_same_one_by_one(solved):
 @pytest.mark.slow
 def test_the_traced_prediction_is_the_same(solved):
     s = solved.space.start
-    found = solved.model.traced(solved.channel, solved.wiring, solved.asked)(solved.space.value(s))
+    found = solved.model.prediction(solved.channel, solved.parameter_map, solved.experiment)(solved.space.value(s))
     assert np.allclose(found, solved.predict(s[None]).value[0], rtol=1e-10)
 
 
 @pytest.mark.slow
 def test_pnp_reversal_potentials(channel):
     table = ReversalData([-20.0, -5.0], [1.0, 1.0], (salt(400.0), salt(400.0)), (salt(50.0), salt(100.0)))
-    problem = Problem(channel, [table], [Free("pore.diffusivity.Cl", start=0.5)], PNP(pnp.Axial(NODES)))
+    problem = FitProblem(channel, [table], [Free("pore.diffusivity.Cl", start=0.5)], PNP(pnp.Axial(NODES)))
     found = problem.predict(problem.space.start[None])
     changed = problem.with_values({"pore.diffusivity.Cl": 0.5})
     for i, outside in enumerate((50.0, 100.0)):
@@ -128,13 +128,13 @@ def test_pnp_reversal_potentials(channel):
 
 
 def test_a_number_can_be_fixed_at_another_value(channel):
-    fixed = Problem(channel, ghk_data(), ["permeability.K"], GHK(), fixed={"permeability.Cl": 0.1})
-    both = Problem(channel, ghk_data(), ["permeability.K", "permeability.Cl"], GHK())
+    fixed = FitProblem(channel, ghk_data(), ["permeability.K"], GHK(), fixed={"permeability.Cl": 0.1})
+    both = FitProblem(channel, ghk_data(), ["permeability.K", "permeability.Cl"], GHK())
     assert np.allclose(fixed.predict(np.log([[0.4]])).value, both.predict(np.log([[0.4, 0.1]])).value)
     with pytest.raises(FitError, match="cannot be fixed at -1"):
-        Problem(channel, ghk_data(), ["permeability.K"], GHK(), fixed={"permeability.Cl": -1.0})
+        FitProblem(channel, ghk_data(), ["permeability.K"], GHK(), fixed={"permeability.Cl": -1.0})
     with pytest.raises(FitError, match="free, tied or fixed twice"):
-        Problem(channel, ghk_data(), ["permeability.K"], GHK(), fixed={"permeability.K": 1.0})
+        FitProblem(channel, ghk_data(), ["permeability.K"], GHK(), fixed={"permeability.K": 1.0})
 
 
 @pytest.mark.parametrize(
@@ -151,12 +151,12 @@ def test_a_number_can_be_fixed_at_another_value(channel):
 )
 def test_what_cannot_be_free_is_said(channel, free, said):
     with pytest.raises(FitError, match=said):
-        Problem(channel, ghk_data(), free, GHK())
+        FitProblem(channel, ghk_data(), free, GHK())
 
 
 def test_numbers_that_are_set_twice_over_are_refused(channel, pnp_data):
     with pytest.raises(FitError, match="set the same numbers"):
-        Problem(channel, pnp_data, ["pore.area.scale", "pore.area.2"], PNP(pnp.Axial(NODES)))
+        FitProblem(channel, pnp_data, ["pore.area.scale", "pore.area.2"], PNP(pnp.Axial(NODES)))
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_numbers_that_are_set_twice_over_are_refused(channel, pnp_data):
 )
 def test_data_that_do_not_fit_the_channel_are_named(channel, data, said):
     with pytest.raises(FitError, match=said):
-        Problem(channel, data(), ["permeability.K", "permeability.Cl"], GHK())
+        FitProblem(channel, data(), ["permeability.K", "permeability.Cl"], GHK())
 
 
 def test_a_softened_residual_is_that_of_charbonnier():

@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pnp.fit.model.parameters import FitError, Free, Space, make_parameter
+from pnp.fit.model.parameters import FitError, Free, ParameterSpace, make_parameter
 from pnp.fit.model.paths import CHARGE, DIFFUSIVITY, ENERGY
 
 
 def space():
-    return Space(
+    return ParameterSpace(
         [
             make_parameter(Free("D"), "D", DIFFUSIVITY, 0.7),
             make_parameter(Free("q", low=-5.0, high=0.0), "q", CHARGE, -1.0),

@@ -1,9 +1,9 @@
 """Speed of the axisymmetric solver: one Newton step against SciPy's SuperLU on the same matrix, and whole solves.
 
-    python scripts/benchmark_plane.py [CHANNEL] [--resolutions 0.5,1,2] [--voltage 200]
+    python scripts/benchmark_axisymmetric.py [CHANNEL] [--resolutions 0.5,1,2] [--voltage 200]
 
-SuperLU factorises and solves (column order MMD_AT_PLUS_A, the best of its for such matrices); assembling the matrix is
-left out of its time and included in that of the step. The order is that of the current between three grids. The
+SuperLU factorises and solves (column order MMD_AT_PLUS_A, the fastest of its orders for such matrices); its time is
+without assembling the matrix, that of the step includes it. The order is that of the current between three meshes. The
 derivative of the current by the surface charge of the wall, at resolution 1, is that of d ln I / d ln σ.
 """
 
@@ -19,36 +19,36 @@ from scipy.sparse import csc_matrix
 from scipy.sparse.linalg import splu
 
 import pnp
-from pnp.analysis.discretized import Discretized, discretize
-from pnp.analysis.solution import solve_on_meshes, steady_state
+from pnp.analysis.discretized import Discretized
+from pnp.analysis.mesh_hierarchy import solve_on_meshes, steady_state
 from pnp.channel.charge import WallCharge
 from pnp.finite_volume.axisymmetric.assembly import System, linearize
-from pnp.finite_volume.axisymmetric.scheme import AxisymmetricScheme
+from pnp.finite_volume.axisymmetric.scheme import AXISYMMETRIC_SCHEME
 from pnp.settings import Settings
 
 
 @eqx.filter_jit
 def converged(discretized: Discretized, voltage):
-    """The problem and unknowns of the fine grid, with a lane."""
+    """The problem and unknowns of the fine mesh, with a batch axis."""
     _, fine = solve_on_meshes(discretized, voltage, Settings())
-    return jax.tree.map(lambda leaf: leaf[..., None], (fine.steady.whole(), fine.unknowns))
+    return jax.tree.map(lambda leaf: leaf[..., None], (fine.problem, fine.unknowns))
 
 
 @eqx.filter_jit
 def step(problem, unknowns):
     """One Newton update: linearised, eliminated, solved."""
-    return AxisymmetricScheme().update(problem, unknowns, False, None)[0]
+    return AXISYMMETRIC_SCHEME.newton_update(problem, unknowns, False, None)[0]
 
 
 @eqx.filter_jit
 def solved(discretized: Discretized, voltage):
-    """On both grids, with all that is made of it."""
+    """On both meshes, with the errors and observables."""
     return steady_state(discretized, voltage, Settings())
 
 
 @eqx.filter_jit
 def gradient(discretized: Discretized, voltage):
-    """Of the current by all numbers of the discretized, and the current."""
+    """The current and its gradient by all numbers of the discretised channel."""
     numbers, rest = eqx.partition(discretized, eqx.is_inexact_array)
     current = lambda numbers: steady_state(eqx.combine(numbers, rest), voltage, Settings()).current
     return jax.value_and_grad(current)(numbers)
@@ -60,7 +60,7 @@ def wall_charge(channel) -> list:
 
 
 def current_of(channel: pnp.Channel, voltage: float):
-    """ln |I| by the ln of the factor by which all surface charge of the wall is larger than the channel's."""
+    """ln |I| as a function of ln s, where s multiplies all surface charge of the wall."""
 
     def log_current(log_factor):
         times = lambda charges: jax.tree.map(lambda density: density * jnp.exp(log_factor), charges)
@@ -82,7 +82,7 @@ def seconds(work, repeats: int) -> float:
 
 
 def sparse(system: System) -> tuple[csc_matrix, np.ndarray]:
-    """The matrix and right-hand side of a Newton step, as SciPy wants them."""
+    """The matrix and right-hand side of a Newton step, for SciPy."""
     count, slices, nodes, _ = system.balance.shape
     index = np.arange(slices * count * nodes).reshape(slices, count, nodes)
     rows, columns, values = [], [], []
@@ -119,7 +119,7 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|---|---|")
     currents = []
     for resolution in map(float, given.resolutions.split(",")):
-        discretized = discretize(channel, 400, resolution)
+        discretized = pnp.Axisymmetric(resolution).discretize(channel)
         problem, unknowns = converged(discretized, voltage)
         repeats = 3 if discretized.r.size > 10_000 else 7
         own = seconds(lambda at=(problem, unknowns): step(*at), repeats)
@@ -154,7 +154,7 @@ def main() -> None:
         difference = (of_charge(at + h) - of_charge(at - h)) / (2 * h)
         print(
             f"d ln I / d ln σ at {given.voltage:g} mV: forward {forward:.9f}, reverse {reverse:.9f}, "
-            f"by difference {difference:.9f} (which moves the grid as well; tests/test_plane.py holds it)"
+            f"by difference {difference:.9f} (in which the mesh moves as well)"
         )
 
 

@@ -6,19 +6,25 @@ potential of an ohmic current depends on one oblate spheroidal coordinate only, 
     φ = −C arctan(sinh ξ),   I = 2π κ C f (1 − cos v),   R = 1/(2 κ f (1 − cos v))
 
 κ being the conductivity. A flat plate with a round hole of radius a is v = π/2, with Hall's 1/(2 κ a). Here the slab
-is cut at z = ±L/2, where it would be no equipotential, by holding φ there at the exact value of every node: the rest of
-both halves of space is then accounted for, and the current is that of the whole. Walls slant by up to 70°, and so
-does the grid.
+is cut at z = ±L/2, which are no equipotentials: φ there has its exact value at every node, which accounts for the rest
+of both halves of space, and the current is that of the whole. Walls slant by up to 70°, and so does the mesh.
 """
 
-import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
+from validation.axisymmetric.dirichlet_problem import (
+    currents,
+    draw_errors,
+    end_slices,
+    meshes,
+    newton,
+    problem_on,
+    tube,
+)
+from validation.axisymmetric.radial import FARADAY, THERMAL
 from validation.case import Check, Result
 from validation.channels import SALT
-from validation.plane_problem import currents, draw_errors, ends, grids, posed, solved, tube
-from validation.radial import FARADAY, THERMAL
 
 SOURCE = "Morse & Feshbach (1953) Methods of Theoretical Physics, §10.3; Maxwell, Treatise, 1873, §308, for the hole"
 WAIST, LENGTH, CONCENTRATION, HALF_DROP = 1.0, 6.0, 100.0, 0.5  # nm, nm, mM, kT/e
@@ -51,40 +57,42 @@ class Orifice:
         return 2 * np.pi * conductivity * HALF_DROP * THERMAL * self.focus * (1 - np.cos(self.angle)) * 1e3
 
 
-def through(slope, skew=True):
-    """Slabs of three grids, current and largest error of mu (kT) on each; grid and phi of the last."""
+def solve_orifice(slope):
+    """Slabs of three meshes, current and largest error of mu (kT) on each; mesh and phi of the last."""
     orifice, runs = Orifice(slope), []
     channel = tube(orifice.radius, LENGTH, CONCENTRATION)
-    for grid in grids(channel, grading=-0.85):
-        held, phi = ends(grid), orifice.potential(np.asarray(grid.z)[:, None], np.asarray(grid.r))
+    for mesh in meshes(channel, grading=-0.85):
+        fixed, phi = end_slices(mesh), orifice.potential(np.asarray(mesh.z)[:, None], np.asarray(mesh.r))
         wanted = np.stack([phi, phi, -phi])
-        wanted[1:, :, grid.wall + 1 :] = 0.0  # no ions in the membrane
-        problem = posed(channel, grid, held)
-        if not skew:
-            problem = eqx.tree_at(lambda p: p.elements.skew, problem, replace_fn=jnp.zeros_like)
-        found = solved(problem, np.where(held, wanted, 0.0))
-        off = np.abs(found - wanted)[1:, :, : grid.wall + 1].max()
-        runs.append((grid.z.size - 1, currents(problem, found).sum(0).mean(), off))
-    return *zip(*runs, strict=True), grid, found[0]
+        wanted[1:, :, mesh.wall_index + 1 :] = 0.0  # no ions in the membrane
+        problem = problem_on(channel, mesh, fixed)
+        found = newton(problem, np.where(fixed, wanted, 0.0))
+        off = np.abs(found - wanted)[1:, :, : mesh.wall_index + 1].max()
+        runs.append((mesh.z.size - 1, currents(problem, found).sum(0).mean(), off))
+    return *zip(*runs, strict=True), mesh, found[0]
 
 
 def run() -> Result:
-    """Three walls, three grids each."""
+    """Three walls, three meshes each."""
     checks, studies = [], {}
     for slope in SLOPES:
         exact = Orifice(slope).current
-        sizes, current, off, grid, phi = through(slope)
+        sizes, current, off, mesh, phi = solve_orifice(slope)
         errors = np.abs(np.array(current) / exact - 1)
         studies[f"slope {slope:g}"] = sizes, errors
         study = {"sizes": sizes, "errors": errors, "order": 2}
         # Cells of a/30 across; along, of h at the waist, where the wall curves with a radius of a / tan² v.
-        h = float(jnp.diff(grid.z).min())
+        h = float(jnp.diff(mesh.z).min())
         cap = 2e-3 + (h * slope**2 / WAIST) ** 2
         checks.append(Check(f"current, slope {slope:g}", "pA", current[-1], exact, cap, relative=True, **study))
         if slope == 1.5:
             study = {"sizes": sizes, "errors": off, "order": 2}
             checks.append(Check(f"largest error of mu, slope {slope:g}", "kT", off[-1], 0.0, 1e-3, **study))
-            picture = np.asarray(grid.z) - LENGTH / 2, np.asarray(grid.r)[:, : grid.wall + 1], phi[:, : grid.wall + 1]
+            picture = (
+                np.asarray(mesh.z) - LENGTH / 2,
+                np.asarray(mesh.r)[:, : mesh.wall_index + 1],
+                phi[:, : mesh.wall_index + 1],
+            )
     worst = np.abs([check.computed / check.exact - 1 for check in checks if check.unit == "pA"]).max()
     conclusion = (
         "The resistance of a slanting wall is the exact one, with second order whatever the slope; the steeper the "
@@ -96,12 +104,12 @@ def run() -> Result:
 
 def draw(figure, z, r, phi, studies):
     """Equipotentials, computed and exact, and the errors."""
-    plane, errors = figure.subplots(1, 2)
+    picture, errors = figure.subplots(1, 2)
     orifice = Orifice(1.5)
     at = np.broadcast_to(z[:, None], r.shape)
     heights = np.linspace(phi.min(), phi.max(), 14)[1:-1]
-    plane.contour(at, r, phi, heights, colors="C3", linestyles="-")
-    plane.contour(at, r, orifice.potential(at + LENGTH / 2, r), heights, colors="k", linestyles=":")
-    plane.plot(z, r[:, -1], color="0.5", lw=3)
-    plane.set(xlabel="z, nm", ylabel="r, nm", title="equipotentials: red PNP, dotted exact", aspect="equal")
+    picture.contour(at, r, phi, heights, colors="C3", linestyles="-")
+    picture.contour(at, r, orifice.potential(at + LENGTH / 2, r), heights, colors="k", linestyles=":")
+    picture.plot(z, r[:, -1], color="0.5", lw=3)
+    picture.set(xlabel="z, nm", ylabel="r, nm", title="equipotentials: red PNP, dotted exact", aspect="equal")
     draw_errors(errors, studies, "of the current")

@@ -1,7 +1,7 @@
-"""GHK is what is left in the plane where the pore is too short to hold charge.
+"""GHK is what is left in two dimensions where the pore is too short to hold charge.
 
-A pore between mouths that are held at the baths, in a membrane that lets no field in: where L is far below the Debye
-length λ the ions' charge bends the field by (L/λ)² only, and each ion's current is Goldman, Hodgkin and Katz's,
+Both mouths have the baths' potentials and concentrations, and no field enters the membrane: where L is far below the
+Debye length λ the ions' charge bends the field by (L/λ)² only, and each ion's current is Goldman, Hodgkin and Katz's,
 
     I = P z² F (eV/kT) (c_in − c_out e^(−zeV/kT)) / (1 − e^(−zeV/kT)),   P = π a² D / L
 
@@ -12,9 +12,9 @@ import numpy as np
 
 import pnp
 from pnp import theory
+from validation.axisymmetric.dirichlet_problem import tube
 from validation.case import Check, Result
 from validation.channels import SALT
-from validation.plane_problem import tube
 
 SOURCE = "Goldman (1943), J. Gen. Physiol. 27:37; Hodgkin & Katz (1949), J. Physiol. 108:37."
 RADIUS, LENGTH, VOLTAGE, RESOLUTION = 0.5, 2.0, 50.0, 0.5  # nm, nm, mV

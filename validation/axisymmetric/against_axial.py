@@ -3,7 +3,7 @@
 One dimension joins cross-sections in series, each of one potential, with Hall's access at both mouths and all fixed
 charge spread over the cross-section. Two dimensions know that current spreads within a cone and beyond a mouth, which
 makes a pore without charges a little less conductive, and that charge sits on a wall, with its double layer. No
-formula is exact for these pores: the table holds the difference within bounds, and the same pores without charges say
+formula is exact for these pores: the table bounds the difference, and the same pores without charges show
 how much of it is shape alone.
 
 For the slender conical pore there is a third opinion. To first order in the slope of its wall, cross-sections are those
@@ -11,7 +11,7 @@ of long cylinders, each in Poisson and Boltzmann's equilibrium (see `radial`), a
 
     G = Σ 1 / ∫ dx / g_k(R(x)),   g_k(R) = F² D_k/(kT N_A) ∫ c_k 2πr dr = (bulk's) (π R² + 2πR Γ_k(R)),
 
-where Γ_k goes to Gouy and Chapman's excess 2λ(e^(−z_k φ₀/2) − 1) of a plane wall as 1/R.
+where Γ_k goes to Gouy and Chapman's excess 2λ(e^(−z_k φ₀/2) − 1) of a flat wall as 1/R.
 """
 
 import equinox as eqx
@@ -19,7 +19,7 @@ import numpy as np
 from scipy.integrate import quad
 
 import pnp
-from validation import radial
+from validation.axisymmetric import radial
 from validation.case import Check, Result
 
 SOURCE = "Cross-sections in series: Fair & Osterle (1971) J. Chem. Phys. 54:3307; Gouy (1910); Chapman (1913)"
@@ -33,16 +33,16 @@ def ratio(channel, voltages):
     """I of two dimensions against that of one, both extrapolated; the largest error stated."""
     found, stated = [], []
     for voltage in voltages:
-        line = pnp.solve(channel, voltage)
-        plane = pnp.solve(channel, voltage, discretization=pnp.Axisymmetric(RESOLUTION))
-        found.append(float(plane.extrapolated_current / line.extrapolated_current))
-        stated.append(max(float(line.discretization_error), float(plane.discretization_error)))
+        axial = pnp.solve(channel, voltage)
+        axisymmetric = pnp.solve(channel, voltage, discretization=pnp.Axisymmetric(RESOLUTION))
+        found.append(float(axisymmetric.extrapolated_current / axial.extrapolated_current))
+        stated.append(max(float(axial.discretization_error), float(axisymmetric.discretization_error)))
     return np.array(found), max(stated)
 
 
 # Of geometries/conical-nanopore.toml
 TIP, BASE, LENGTH, SURFACE_CHARGE, CONCENTRATION = 5.0, 300.0, 12_000.0, -0.1602176634, 100.0  # nm, C/m², mM
-SOLVED = np.array([5.0, 7.0, 10.0, 15.0, 20.0, 30.0])  # nm: radii, those beyond being between the last and a plane
+SOLVED = np.array([5.0, 7.0, 10.0, 15.0, 20.0, 30.0])  # nm: radii, those beyond being between the last and a flat wall
 
 
 def slender(diffusivity):
@@ -85,11 +85,11 @@ def run() -> Result:
         )
     cone = pnp.load("conical-nanopore")
     exact = slender([float(cone.ions[name].diffusivity) for name in cone.ion_names])
-    line, plane = pnp.solve(cone, SMALL), pnp.solve(cone, SMALL, discretization=pnp.Axisymmetric(FINE))
-    own = 1 / float(plane.resistance[1])
+    axial, axisymmetric = pnp.solve(cone, SMALL), pnp.solve(cone, SMALL, discretization=pnp.Axisymmetric(FINE))
+    own = 1 / float(axisymmetric.resistance[1])
     # The slope of the wall, 0.025, squared; and a double layer's width of the 200 nm that hold half the resistance.
     checks.append(Check("conical-nanopore: conductance without access", "nS", own, exact, 5e-3, relative=True))
-    less = 100 * (1 - 1 / float(line.resistance[1]) / exact)
+    less = 100 * (1 - 1 / float(axial.resistance[1]) / exact)
     signed = lambda value: f"{100 * (value - 1):+.1f}".replace("-", "−")
     span = lambda r: " to ".join(dict.fromkeys(signed(value) for value in r))
     percent = lambda ratios: ", ".join(f"{name} {span(r)} %" for name, r in zip(PORES, ratios, strict=True))

@@ -6,7 +6,7 @@ Far from its mouths a long charged cylinder conducts, per length,
 
 with the φ(r) of Poisson and Boltzmann (see `radial`; without flow, which PNP does not know). In dilute baths the
 integral is that of the charge on the wall, 2πaσ/F of counter-ions, and G' no longer falls. Of the solver's pores,
-whose mouths are held at the baths, two lengths are compared: what their ends add to the resistance is the same and
+whose mouths have the baths' values, two lengths are compared: what their ends add to the resistance is the same and
 drops out.
 """
 
@@ -14,10 +14,10 @@ import numpy as np
 
 import pnp
 from pnp.channel.charge import WallCharge
-from validation import radial
+from validation.axisymmetric import radial
+from validation.axisymmetric.dirichlet_problem import tube
 from validation.case import Check, Result
 from validation.channels import SALT
-from validation.plane_problem import tube
 
 SOURCE = "Stein, Kruithof & Dekker (2004) Phys. Rev. Lett. 93:035901; Bocquet & Charlaix (2010) Chem. Soc. Rev. 39:1073"
 RADIUS, SURFACE_CHARGE, LENGTHS = 5.0, -0.02, (500.0, 1000.0)  # nm, C/m², nm

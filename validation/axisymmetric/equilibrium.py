@@ -1,6 +1,6 @@
-"""Equilibrium in the plane is exactly at rest: charged cone and hourglass between equal baths, and K+ at Nernst's.
+"""Equilibrium in two dimensions is exactly at rest: charged cone and hourglass between equal baths, and K+ at Nernst's.
 
-Between equal baths nothing flows, however the pore is shaped and charged and however coarse the grid, for fluxes are
+Between equal baths nothing flows, however the pore is shaped and charged and however coarse the mesh, for fluxes are
 proportional to differences of mu. Where anions are kept out by 60 kT, a gradient of KCl is at rest as well at Nernst's
 potential. What is left is round-off, and is measured against what kT/e drives through the same pore.
 """
@@ -11,8 +11,8 @@ import numpy as np
 import pnp
 from pnp import theory
 from pnp.channel.charge import WallCharge
+from validation.axisymmetric.dirichlet_problem import TEMPERATURE, tube
 from validation.case import Check, Result
-from validation.plane_problem import TEMPERATURE, tube
 
 SOURCE = "Onsager (1931) Phys. Rev. 37:405: no flux without a difference of mu; Nernst (1889) Z. phys. Chem. 4:129"
 RESOLUTION = 0.5

@@ -16,7 +16,7 @@ from pnp.fit import fit, read_csv
 from validation.case import Check, Result
 
 SOURCE = "Walter, Sawicka & Dutzler (2019) eLife 8:e46986, Table 2 and Fig. 1"
-DATA = Path(__file__).parent.parent / "docs" / "data"
+DATA = Path(__file__).parents[2] / "docs" / "data"
 PUBLISHED = {"SCN": 7.5, "I": 2.9, "Br": 2.4, "NO3": 1.5}
 
 

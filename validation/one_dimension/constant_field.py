@@ -144,7 +144,7 @@ def run() -> Result:
 
 
 def draw(figure, drawn):
-    """E(x) at 100 mV in each pore beside V/L, and what PNP and GHK say of it."""
+    """E(x) at 100 mV in each pore beside V/L, with the currents of PNP and GHK."""
     axes = figure.subplots(1, 3)
     for ax, (pore, state, found, ghk) in zip(axes, drawn, strict=True):
         x, potential = np.asarray(state.x), np.asarray(state.potential)

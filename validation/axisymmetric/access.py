@@ -4,9 +4,9 @@
 
 An uncharged pore between equal baths is Ohm's law. A mouth with a pore behind it is no equipotential, so that α grows
 from Hall's 1/4 for a hole of no length to King's (and, for sound, Rayleigh's) 0.2615 for a long pore. In between it
-is computed by a program of its own from modes of the pore and of both half-spaces (see `flanged`). The solver
+is computed by an independent program from modes of the pore and of both half-spaces (see `flanged`). The solver
 also says what of it lies outside of the mouths (`State.resistance`), where less is dissipated than α says, for the
-current spreads within the pore already. The current is singular at the edge of a mouth; the grid is graded to that.
+current spreads within the pore already. The current is singular at the edge of a mouth; the mesh is graded to that.
 """
 
 import equinox as eqx
@@ -14,7 +14,7 @@ import numpy as np
 
 import pnp
 from pnp import theory
-from validation import flanged
+from validation.axisymmetric import flanged
 from validation.case import Check, Result
 
 SOURCE = (
@@ -41,7 +41,7 @@ def run() -> Result:
     states = [solve(length, RESOLUTIONS[-1]) for length in LENGTHS]
     checks = []
     for state, length, wanted in zip(states, LENGTHS, exact, strict=True):
-        # Twice what the solver says of its current, a tenth of a percent besides for the ends of both baths.
+        # Twice the error that the solver states of its current, and 0.1 % for the ends of both baths.
         cap = 2 * float(state.discretization_error) + 1e-3
         checks.append(Check(f"current, L = {length:g} a", "pA", state.current, wanted, cap, relative=True))
     at = int(np.flatnonzero(LENGTHS == STUDIED)[0])

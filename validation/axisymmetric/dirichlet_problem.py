@@ -1,7 +1,7 @@
-"""Problems of the plane (z, r) that no channel can pose: nodes held at what one likes, and sources besides.
+"""Axisymmetric problems that no channel can pose: Dirichlet values at any nodes, and sources.
 
-The equations are the solver's own; what is held and what is fed in, an exact solution says. Newton's method is
-written out here, since that of the package asks for baths.
+The equations are the solver's own; the values and the sources are those of an exact solution. Newton's method is
+written out here, since the package's starts from baths.
 """
 
 import equinox as eqx
@@ -13,22 +13,24 @@ from pnp.channel.channel import Channel
 from pnp.channel.membrane import Membrane, Reservoir
 from pnp.channel.pore import Pore
 from pnp.channel.profiles import as_profile
-from pnp.finite_volume.axial.assembly import Problem
-from pnp.finite_volume.axisymmetric.assembly import eliminated, flux_along, held_values, linearize
+from pnp.finite_volume.axisymmetric.assembly import dirichlet_values, linearize, solve_bands
 from pnp.finite_volume.axisymmetric.mesh import AxisymmetricMesh, make_cells
+from pnp.finite_volume.axisymmetric.observables import flux_along
+from pnp.finite_volume.axisymmetric.scheme import AXISYMMETRIC_SCHEME
+from pnp.finite_volume.problem import Problem
 from pnp.units import CURRENT_PER_FLUX
 from validation.channels import SALT
 
 PERMITTIVITY, TEMPERATURE = 78.4, 298.15
 SLABS, CORE, SOLID = 64, 32, 8
-"""Cells of the finest grid along the pore, across it and across the membrane."""
+"""Cells of the finest mesh along the pore, across it and across the membrane."""
 NO_FIELD = 1e-6
-"""Relative permittivity of a membrane that lets through so little field that wall and water are alone."""
+"""Relative permittivity of a membrane into which next to no field enters."""
 _CAP, _STEPS, _TOLERANCE = 2.0, 60, 1e-10  # kT
 
 
 def tube(radius, length, inside, outside=None, *, charge=(), pmf=None, membrane=NO_FIELD, kind="none"):
-    """A pore from z = 0 to `length` (nm) without pieces, for KCl: its radius (nm) a number or a function of z.
+    """A pore from z = 0 to `length` (nm) in one piece, for KCl: its radius (nm) a number or a function of z.
 
     inside, outside: mM; equal if not given. charge: those of `pnp.channel.charge`. pmf: {ion: kT}. kind: of the
     reservoirs.
@@ -42,11 +44,11 @@ def tube(radius, length, inside, outside=None, *, charge=(), pmf=None, membrane=
     return Channel(SALT, pore, *baths, TEMPERATURE, reservoirs, PERMITTIVITY, membrane=Membrane(membrane))
 
 
-def grids(channel, grading=0.6):
-    """Three grids of the channel, the coarsest first, each of which has every other node of the next.
+def meshes(channel, grading=0.6):
+    """Three meshes of the channel, the coarsest first, each of which has every other node of the next.
 
-    Not the solver's own, so that errors do not change with how that is graded. Lines of nodes follow the wall, finer
-    towards it, and along z towards both ends (grading > 0) or the middle (< 0).
+    Not the solver's own, so that the errors do not depend on its grading. Lines of nodes follow the wall, finer towards
+    it, and along z towards both ends (grading > 0) or the middle (< 0).
     """
     s, t = np.linspace(0.0, 1.0, SLABS + 1), np.linspace(0.0, 1.0, CORE + 1)
     z = float(channel.pore.end) * (s - grading * np.sin(2 * np.pi * s) / (2 * np.pi))
@@ -57,28 +59,29 @@ def grids(channel, grading=0.6):
     return [finest.coarse.coarse, finest.coarse, finest]
 
 
-def posed(channel, grid, held, concentration=None) -> Problem:
-    """The channel's equations on a grid, with the nodes [slice, node] of `held` held.
+def problem_on(channel, mesh, fixed, concentration=None) -> Problem:
+    """The channel's equations on a mesh, with Dirichlet conditions where `fixed` [slice, node].
 
     mu is counted from ln `concentration` (mM, one for each ion), the bath's if not given.
     """
-    plane = eqx.filter_jit(make_cells)(channel, grid)
-    plane = eqx.tree_at(lambda p: p.bath, plane, jnp.asarray(held))
+    cells = eqx.filter_jit(make_cells)(channel, mesh)
+    cells = eqx.tree_at(lambda c: c.dirichlet_nodes, cells, jnp.asarray(fixed))
     bath = channel.bath_concentration if concentration is None else jnp.array([concentration] * 2, float)
     activity = channel.activity_model.coefficients(channel.ion_names, channel.bath_permittivity, channel.temperature)
-    problem = Problem(plane, jnp.asarray(channel.valence), jnp.log(bath), jnp.zeros(()), jnp.ones(()), activity)
+    valence, none, whole = jnp.asarray(channel.valence), jnp.zeros(()), jnp.ones(())
+    problem = Problem(cells, valence, jnp.log(bath), none, whole, activity, AXISYMMETRIC_SCHEME)
     return jax.tree.map(lambda value: jnp.asarray(value)[..., None], problem)
 
 
-def ends(grid):
+def end_slices(mesh):
     """[slice, node], True on the first and the last slice."""
-    return np.zeros(grid.r.shape, bool) | ((np.arange(grid.z.size) % (grid.z.size - 1)) == 0)[:, None]
+    return np.zeros(mesh.r.shape, bool) | ((np.arange(mesh.z.size) % (mesh.z.size - 1)) == 0)[:, None]
 
 
-def solved(problem: Problem, begin, source=0.0):
+def newton(problem: Problem, begin, source=0.0):
     """phi and mu − mu_ref, [unknown, slice, node] (kT), that balance the problem and a source at every node.
 
-    begin: what held nodes are held at, and where Newton begins at the others.
+    begin: the values at Dirichlet nodes, and the initial guess at the others.
     """
     unknowns, source = (jnp.asarray(value, float)[..., None] for value in (begin, source))
     for _ in range(_STEPS):
@@ -93,8 +96,8 @@ def solved(problem: Problem, begin, source=0.0):
 @eqx.filter_jit
 def _step(problem, unknowns, source):
     system = linearize(problem, unknowns)
-    held = jnp.stack([jnp.broadcast_to(one, unknowns[0].shape) for one in held_values(problem)[0]])
-    return eliminated(problem.elements, system.bands, jnp.where(held, 0.0, source * system.scale - system.balance))
+    fixed = jnp.stack([jnp.broadcast_to(one, unknowns[0].shape) for one in dirichlet_values(problem)[0]])
+    return solve_bands(problem.elements, system.bands, jnp.where(fixed, 0.0, source * system.scale - system.balance))
 
 
 def currents(problem: Problem, unknowns):
@@ -109,6 +112,6 @@ def draw_errors(axes, studies, unit):
         axes.loglog(sizes, errors, "o-", color=f"C{index}", label=label)
     sizes, errors = (np.asarray(value) for value in next(iter(studies.values())))
     axes.loglog(sizes, 1.5 * errors[0] * (sizes[0] / sizes) ** 2, "k:", label="order 2")
-    axes.set(xlabel="slabs of the grid", ylabel=f"error, {unit}", xticks=sizes, xticklabels=map(str, sizes))
+    axes.set(xlabel="slabs of the mesh", ylabel=f"error, {unit}", xticks=sizes, xticklabels=map(str, sizes))
     axes.minorticks_off()
     axes.legend()

@@ -1,13 +1,13 @@
-"""A manufactured solution on a grid at an angle: second order in φ and both concentrations, with the skew term only.
+"""A manufactured solution on a mesh at an angle: second order in φ and both concentrations, with the skew term only.
 
 Choose smooth φ, c₊ and c₋, even in r, in a pore whose wall waves with slopes up to ±1. What Poisson's and Nernst and
 Planck's equations leave of them,
 
     −∇·(ε₀ε ∇φ) − F (c₊ − c₋),   ∇·(−D c ∇mu),   mu = ln c + zφ,
 
-is fed to every node as a source, integrated over the node's volume by Gauss points; JAX takes the derivatives. On the
-wall and both ends φ and c are held. Without the skew term, by which an edge's face sees the gradient along itself, the
-same equations tend to something else: the error stays, whatever the grid.
+is given to every node as a source, integrated over the node's volume by Gauss points; JAX takes the derivatives. On the
+wall and both ends φ and c are given. Without the skew term, by which an edge's face sees the gradient along itself, the
+same equations tend to something else: the error stays, whatever the mesh.
 """
 
 import equinox as eqx
@@ -16,10 +16,18 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import constants
 
+from validation.axisymmetric.dirichlet_problem import (
+    PERMITTIVITY,
+    draw_errors,
+    end_slices,
+    meshes,
+    newton,
+    problem_on,
+    tube,
+)
+from validation.axisymmetric.radial import FARADAY, THERMAL
 from validation.case import Check, Result
 from validation.channels import SALT
-from validation.plane_problem import PERMITTIVITY, draw_errors, ends, grids, posed, solved, tube
-from validation.radial import FARADAY, THERMAL
 
 SOURCE = "Roache (2002), J. Fluids Eng. 124:4, for the method; the solution is made here."
 LENGTH, CONCENTRATION = 6.0, 100.0  # nm, mM
@@ -54,10 +62,10 @@ def density(z, r):
     return jnp.stack(found)
 
 
-def sources(grid):
+def sources(mesh):
     """The same over the volume of every node, [unknown, slice, node]."""
-    z, r = np.asarray(grid.z), np.asarray(grid.r)[:, : grid.wall + 1]
-    h, total = np.diff(z)[:, None], np.zeros((3, *grid.r.shape))
+    z, r = np.asarray(mesh.z), np.asarray(mesh.r)[:, : mesh.wall_index + 1]
+    h, total = np.diff(z)[:, None], np.zeros((3, *mesh.r.shape))
     sampled = jax.jit(jnp.vectorize(density, signature="(),()->(n)"))
     for i, j in ((0, 0), (0, 1), (1, 0), (1, 1)):
         for s, by_s in zip(i / 2 + (POINTS + 1) / 4, WEIGHTS / 4, strict=True):
@@ -66,26 +74,26 @@ def sources(grid):
                 at = (1 - t) * low + t * high
                 volume = by_s * by_t * 2 * np.pi * at * (high - low) * h
                 value = np.moveaxis(sampled(z[:-1, None] + s * h + 0 * at, at), -1, 0)
-                total[:, i : len(h) + i, j : grid.wall + j] += value * volume
+                total[:, i : len(h) + i, j : mesh.wall_index + j] += value * volume
     return total
 
 
 def run() -> Result:
-    """Three grids, with the skew term and without."""
+    """Three meshes, with the skew term and without."""
     channel = tube(radius, LENGTH, CONCENTRATION)
     sizes, errors, without = [], {"φ": [], "ln c": []}, []
-    for grid in grids(channel):
-        wanted = np.array(exact(np.asarray(grid.z)[:, None], grid.r))
-        wanted[1:, :, grid.wall + 1 :] = 0.0  # no ions in the membrane
-        held = ends(grid) | (np.arange(grid.r.shape[1]) >= grid.wall)
-        problem, begin, source = posed(channel, grid, held), np.where(held, wanted, 0.0), sources(grid)
-        found = solved(problem, begin, source)
-        off = (found - wanted)[:, :, : grid.wall + 1]
-        sizes.append(grid.z.size - 1)
+    for mesh in meshes(channel):
+        wanted = np.array(exact(np.asarray(mesh.z)[:, None], mesh.r))
+        wanted[1:, :, mesh.wall_index + 1 :] = 0.0  # no ions in the membrane
+        fixed = end_slices(mesh) | (np.arange(mesh.r.shape[1]) >= mesh.wall_index)
+        problem, begin, source = problem_on(channel, mesh, fixed), np.where(fixed, wanted, 0.0), sources(mesh)
+        found = newton(problem, begin, source)
+        off = (found - wanted)[:, :, : mesh.wall_index + 1]
+        sizes.append(mesh.z.size - 1)
         errors["φ"].append(np.abs(off[0]).max())
         errors["ln c"].append(max(np.abs(off[1] - off[0]).max(), np.abs(off[2] + off[0]).max()))
         straight = eqx.tree_at(lambda p: p.elements.skew, problem, replace_fn=jnp.zeros_like)
-        without.append(np.abs(solved(straight, begin, source) - wanted)[0].max())
+        without.append(np.abs(newton(straight, begin, source) - wanted)[0].max())
     study = lambda name: {"sizes": sizes, "errors": errors[name], "order": 2}
     # Cells of 1/40 of the wave of the wall, which skews them: (2π/40)²/12 of 1 kT is 2e-3.
     checks = [
@@ -100,20 +108,20 @@ def run() -> Result:
         ),
     ]
     conclusion = (
-        "Second order in the largest norm where lines of the grid meet at 45°. Without the skew term an error of "
-        f"{without[-1]:.2g} kT/e stays on any grid."
+        "Second order in the largest norm where lines of the mesh meet at 45°. Without the skew term an error of "
+        f"{without[-1]:.2g} kT/e stays on any mesh."
     )
     studies = {name: (sizes, errors[name]) for name in errors} | {"φ without skew term": (sizes, without)}
-    picture = np.asarray(grid.z), np.asarray(grid.r), found[0], off[0], grid.wall, studies
+    picture = np.asarray(mesh.z), np.asarray(mesh.r), found[0], off[0], mesh.wall_index, studies
     return Result(checks, lambda figure: draw(figure, *picture), conclusion)
 
 
 def draw(figure, z, r, phi, off, wall, studies):
-    """The potential with every fourth line of the grid, and the errors."""
-    plane, errors = figure.subplots(1, 2)
+    """The potential with every fourth line of the mesh, and the errors."""
+    picture, errors = figure.subplots(1, 2)
     at, wet = np.broadcast_to(z[:, None], r.shape), slice(0, wall + 1)
-    shown = plane.contourf(at[:, wet], r[:, wet], phi[:, wet], 20)
-    figure.colorbar(shown, ax=plane, label="φ, kT/e")
-    plane.plot(at[::4, wet].T, r[::4, wet].T, at[:, wet][:, ::4], r[:, wet][:, ::4], color="w", lw=0.4)
-    plane.set(xlabel="z, nm", ylabel="r, nm")
+    shown = picture.contourf(at[:, wet], r[:, wet], phi[:, wet], 20)
+    figure.colorbar(shown, ax=picture, label="φ, kT/e")
+    picture.plot(at[::4, wet].T, r[::4, wet].T, at[:, wet][:, ::4], r[:, wet][:, ::4], color="w", lw=0.4)
+    picture.set(xlabel="z, nm", ylabel="r, nm")
     draw_errors(errors, studies, "kT or 1")

@@ -1,15 +1,15 @@
 """Poisson and Boltzmann across a charged pore: in salt, and with counter-ions alone.
 
 Far from the mouths of a long charged cylinder in equilibrium φ(r) is an ordinary differential equation's, which SciPy
-solves to ten digits (see `radial`). The pore is given to `pnp.solve` as anyone would, with its baths; half a pore of
+solves to ten digits (see `radial`). The pore is given to `pnp.solve` with its baths; half a pore of
 twenty Debye lengths is far enough.
 
 With counter-ions alone there is a closed form (as around a line: Fuoss, Katchalsky and Lifson; here within the wall),
 
     c = c₀ / (1 − κ²r²/8)²,   κ² = F c₀/(ε₀ε kT/e),   4 κ²a/(8 − κ²a²) = −σ/(ε₀ε kT/e)
 
-where c₀ is that on the axis. No bath goes with it, so that the pore's ends are held at it, with a part in 10⁹ of
-co-ions.
+where c₀ is that on the axis. No bath goes with it, so that its values are given at the pore's ends, with a part
+in 10⁹ of co-ions.
 """
 
 import numpy as np
@@ -17,9 +17,17 @@ from scipy import constants
 
 import pnp
 from pnp.channel.charge import WallCharge
-from validation import radial
+from validation.axisymmetric import radial
+from validation.axisymmetric.dirichlet_problem import (
+    PERMITTIVITY,
+    draw_errors,
+    end_slices,
+    meshes,
+    newton,
+    problem_on,
+    tube,
+)
 from validation.case import Check, Result
-from validation.plane_problem import PERMITTIVITY, draw_errors, ends, grids, posed, solved, tube
 
 SOURCE = "Fuoss, Katchalsky & Lifson (1951) PNAS 37:579; Shampine, Gladwell & Thompson (2003), SciPy's solve_bvp"
 RADIUS, LENGTH, CONCENTRATION = 3.0, 40.0, 100.0  # nm, nm, mM
@@ -41,7 +49,7 @@ def in_salt():
 
 
 def counter_ions():
-    """Slabs, and the largest error of φ (kT/e), of three grids; r and φ of the last."""
+    """Slabs, and the largest error of φ (kT/e), of three meshes; r and φ of the last."""
     slope = -radial.slope_of(ALONE)
     square = slope / (RADIUS / 2 + slope * RADIUS**2 / 8)  # κ²
     screening = constants.epsilon_0 * PERMITTIVITY * radial.THERMAL / (radial.FARADAY * 1e-18)
@@ -49,19 +57,19 @@ def counter_ions():
     exact = lambda r: 2 * np.log(1 - square * np.minimum(r, RADIUS) ** 2 / 8)
     channel = tube(RADIUS, LENGTH / 4, CONCENTRATION, charge=[WallCharge(ALONE, 0.0, LENGTH / 4)])
     sizes, errors = [], []
-    for grid in grids(channel):
-        held, wanted = ends(grid), exact(np.asarray(grid.r))
-        begin = np.zeros((3, *grid.r.shape))
-        begin[0] = np.where(held, wanted, wanted.mean())
-        problem = posed(channel, grid, held, concentration=[axis, 1e-9 * axis])
-        found = solved(problem, begin)[0, :, : grid.wall + 1]
-        sizes.append(grid.z.size - 1)
-        errors.append(np.abs(found - wanted[:, : grid.wall + 1]).max())
-    return sizes, errors, np.asarray(grid.r)[0, : grid.wall + 1], found[found.shape[0] // 2], axis, exact
+    for mesh in meshes(channel):
+        fixed, wanted = end_slices(mesh), exact(np.asarray(mesh.r))
+        begin = np.zeros((3, *mesh.r.shape))
+        begin[0] = np.where(fixed, wanted, wanted.mean())
+        problem = problem_on(channel, mesh, fixed, concentration=[axis, 1e-9 * axis])
+        found = newton(problem, begin)[0, :, : mesh.wall_index + 1]
+        sizes.append(mesh.z.size - 1)
+        errors.append(np.abs(found - wanted[:, : mesh.wall_index + 1]).max())
+    return sizes, errors, np.asarray(mesh.r)[0, : mesh.wall_index + 1], found[found.shape[0] // 2], axis, exact
 
 
 def run() -> Result:
-    """Both; the first on the solver's own grid at two resolutions, the second on three grids."""
+    """Both; the first on the solver's own mesh at two resolutions, the second on three meshes."""
     found, exact = in_salt()
     errors = [np.abs(phi - exact(r)) for r, phi, _ in found]
     r, phi, c = found[-1]
@@ -82,7 +90,7 @@ def run() -> Result:
         ),
     ]
     conclusion = (
-        "Across a charged pore PNP is Poisson and Boltzmann's theory, with second order, on the grid of the solver too."
+        "Across a charged pore PNP is Poisson and Boltzmann's theory, with second order, on the mesh of the solver too."
     )
     picture = r, c, exact, profile, {"counter-ions alone": (sizes, alone)}
     return Result(checks, lambda figure: draw(figure, *picture), conclusion)

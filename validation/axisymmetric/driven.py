@@ -1,20 +1,28 @@
-"""A charged pore under voltage, exactly: what Poisson and Boltzmann say of the cross-section moves along unchanged.
+"""A charged pore under voltage, exactly: every cross-section has the Poisson–Boltzmann profile.
 
 In a long pore of one salt under a field E along z,
 
     φ = φ_PB(r) − E z,   c_k = c e^(−z_k φ_PB(r)),   J_k = z_k D_k c_k E,   I = F E Σ D_k ∫ c_k 2πr dr
 
 solve Poisson, Nernst and Planck together: the ions' flux has the same strength in every cross-section and none goes
-across. With both end cross-sections held at it this is the only answer. φ_PB and the integral come from SciPy.
+across. With these values on both end cross-sections this is the only answer. φ_PB and the integral come from SciPy.
 """
 
 import numpy as np
 
 from pnp.channel.charge import WallCharge
-from validation import radial
+from validation.axisymmetric import radial
+from validation.axisymmetric.dirichlet_problem import (
+    currents,
+    draw_errors,
+    end_slices,
+    meshes,
+    newton,
+    problem_on,
+    tube,
+)
 from validation.case import Check, Result
 from validation.channels import SALT
-from validation.plane_problem import currents, draw_errors, ends, grids, posed, solved, tube
 
 SOURCE = "Gross & Osterle (1968) J. Chem. Phys. 49:228, without flow"
 RADIUS, LENGTH, CONCENTRATION, SURFACE_CHARGE = 2.0, 6.0, 100.0, -0.05  # nm, nm, mM, C/m²
@@ -29,20 +37,20 @@ def exact(z, r, phi):
 
 
 def run() -> Result:
-    """Three grids; profiles, current, and the flux across."""
+    """Three meshes; profiles, current, and the flux across."""
     phi = radial.potential(RADIUS, SURFACE_CHARGE, CONCENTRATION)
     diffusivity = [ion.diffusivity for ion in SALT.values()]
     total = 1e3 * radial.THERMAL * FIELD * radial.conductance_length(RADIUS, phi, CONCENTRATION, diffusivity)
     channel = tube(RADIUS, LENGTH, CONCENTRATION, charge=[WallCharge(SURFACE_CHARGE, 0.0, LENGTH)])
     sizes, errors = [], {"φ": [], "mu": [], "current": []}
-    for grid in grids(channel):
-        z, r, wet = np.asarray(grid.z)[:, None], np.asarray(grid.r), slice(0, grid.wall + 1)
-        wanted, held = exact(z, r, phi), ends(grid)
-        problem = posed(channel, grid, held)
-        found = solved(problem, np.where(held, wanted, 0.0))
+    for mesh in meshes(channel):
+        z, r, wet = np.asarray(mesh.z)[:, None], np.asarray(mesh.r), slice(0, mesh.wall_index + 1)
+        wanted, fixed = exact(z, r, phi), end_slices(mesh)
+        problem = problem_on(channel, mesh, fixed)
+        found = newton(problem, np.where(fixed, wanted, 0.0))
         off = np.abs(found - wanted)[:, :, wet].max((1, 2))
         current = currents(problem, found)
-        sizes.append(grid.z.size - 1)
+        sizes.append(mesh.z.size - 1)
         for name, error in zip(
             errors, (off[0], off[1:].max(), abs(current.sum(0).mean() / total.sum() - 1)), strict=True
         ):

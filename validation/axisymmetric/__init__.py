@@ -1,0 +1,1 @@
+"""Cases of two dimensions: the axisymmetric scheme."""

@@ -1,0 +1,1 @@
+"""Cases of one dimension: the axial scheme."""
