@@ -58,6 +58,7 @@ _HOME = {
     "reversal_potential": "analysis.steady",
     "solve": "analysis.steady",
     "solve_batch": "analysis.batch",
+    "stack": "channel.stack",
     "hysteresis": "analysis.hysteresis",
     "trace": "analysis.branch",
 }
@@ -90,6 +91,7 @@ if TYPE_CHECKING:  # what the names below are, for editors and type checkers
     from pnp.channel.channel import Channel as Channel
     from pnp.channel.ions import Ion as Ion
     from pnp.channel.profiles import ChannelError as ChannelError
+    from pnp.channel.stack import stack as stack
     from pnp.io.channel_file.reader import ChannelFileError as ChannelFileError
     from pnp.io.channel_file.reader import load as load
     from pnp.io.hole import read_hole as read_hole
@@ -125,6 +127,7 @@ __all__ = [
     "reversal_potential",
     "solve",
     "solve_batch",
+    "stack",
     "theory",
     "trace",
     "units",

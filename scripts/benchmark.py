@@ -3,12 +3,14 @@
 curve: a 41-point I–V curve of a charged pore by pnp, Numba, NumPy with LAPACK, and SciPy's solve_bvp, on one core; pnp
 on two as well. batch: states per second against batch size and elements, with the share of memory's bandwidth that
 would be the least (240 bytes per node and Newton step). gradient: derivatives over the forward solve. compile: what the
-first call costs, with an empty and with a filled compilation cache. On the CPU and, if JAX sees one, on a GPU.
+first call costs, with an empty and with a filled compilation cache. On the CPU and, if JAX sees one, on a GPU. And by
+--only accelerator: ready-made channels with and without the compiled loops of `pnp.linalg`, on the CPU.
 
 scripts/README.md says what is measured and how. Exit status 1 if a solve fails.
 """
 
 import argparse
+import contextlib
 import dataclasses
 import statistics
 import sys
@@ -16,6 +18,7 @@ import tempfile
 from pathlib import Path
 
 SECTIONS = ("curve", "batch", "gradient", "compile")
+EXTRA = ("accelerator",)  # run only if named
 TURN = 0.3  # seconds for which a program is run again and again before the next one has its turn
 BYTES_PER_NODE = 240  # 30 numbers: unknowns read and written, and 9 + 3 of the elimination written and read again
 
@@ -35,6 +38,7 @@ class Plan:
     scripts: tuple = ("every voltage anew", "swept", "swept, Jacobians given")
     optimise: bool = True
     devices: tuple = ("cpu",)
+    preset: str = "kcsa-like"  # for the accelerator
 
 
 @dataclasses.dataclass
@@ -229,13 +233,41 @@ def compilation(plan, open_worker):
     )
 
 
+def accelerator(plan, open_worker):
+    """Ready-made channels with compiled loops, with arrays instead, and in two dimensions with a part of the loops."""
+    import numpy as np
+    from charged_pore import FailedError, voltages
+
+    off, lines = {"PNP_COMPILED_LOOPS": "0"}, []
+    for name, at in ((plan.preset, voltages(plan.voltages)), (plan.preset, None), ("conical-nanopore", None)):
+        ways = [("compiled loops", {}, True), ("arrays", off, True)]
+        if at is None:
+            ways.insert(1, ("compiled, but arrays invert dense blocks", {}, False))
+        what = f"{name}, {f'{len(at)} voltages, 1D' if at is not None else 'one solve, 2D'}"
+        rows = []
+        with contextlib.ExitStack() as stack:
+            for way, environment, blocks in ways:
+                say(f"  {what}: {way}")
+                worker = stack.enter_context(open_worker(environment=environment))
+                rows.append(Row(way, worker, worker.prepare("pnp_preset", name, at, blocks)))
+            take_turns(rows, plan)
+        first, *others = (row.found["current"] for row in rows)
+        if not all(np.allclose(other, first, rtol=1e-9, atol=0) for other in others):
+            raise FailedError(f"{what}: the currents differ")
+        base = rows[0]
+        for row in rows:
+            warm, cold = row.median / base.median, row.found["first"] / base.found["first"]
+            cells = [what, row.name, row.worker.where, row.milliseconds, f"{warm:.2f}"]
+            lines.append([*cells, f"{row.found['first']:.1f}", f"{cold:.2f}", row.found["peak"]])
+    head = ["accelerator", "with", "on", "time, ms", "/ compiled", "first call, s", "/ compiled", "peak, MB"]
+    show("Compiled loops on CPUs (`pnp.linalg._cpu`) and arrays in their place.", head, lines)
+
+
 # --- the whole -------------------------------------------------------------------------------
 
 
 def benchmark(plan, only):
     """Run the sections, each in processes of its own."""
-    import contextlib
-
     from workers import Worker, available_cores, processor
 
     with Worker("any") as probe:
@@ -245,8 +277,8 @@ def benchmark(plan, only):
     print(f"{device['versions']}; {processor()}, {len(available_cores())} cores; JAX sees {device['kind']}")
     times = f"medians over {plan.repeats} turns of {plan.turn:g} s (min–max)"
     print(f"{times}{'' if plan.optimise else '; compiled without optimisation: no measurement'}")
-    run = {"curve": curve, "batch": batch, "gradient": gradient, "compile": compilation}
-    for name in SECTIONS:
+    run = {"curve": curve, "batch": batch, "gradient": gradient, "compile": compilation, "accelerator": accelerator}
+    for name in (*SECTIONS, *EXTRA):
         if name in only:
             say(name)
             with contextlib.ExitStack() as stack:
@@ -261,7 +293,9 @@ def options():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, metavar="N", help="turns of each program (default 5)")
     parser.add_argument("--nodes", type=int, metavar="N", help="elements of pnp's mesh (default 400)")
-    parser.add_argument("--only", nargs="+", choices=SECTIONS, metavar="PART", help=f"of {', '.join(SECTIONS)}")
+    parser.add_argument(
+        "--only", nargs="+", choices=(*SECTIONS, *EXTRA), metavar="PART", help=f"of {', '.join((*SECTIONS, *EXTRA))}"
+    )
     parser.add_argument("--quick", action="store_true", help="see whether it runs: small, curve and batch alone")
     given = parser.parse_args()
     if given.repeats is not None and given.repeats < 1:

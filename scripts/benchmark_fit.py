@@ -1,7 +1,7 @@
-"""How long a fit takes: four numbers of a channel to three curves of 41 points, from 16 starts, after compiling.
+"""Time of a fit: four numbers of a channel to three curves of 41 points, from 16 starts, after compilation.
 
-Against SciPy's `least_squares` with finite differences around the same forward model (one compiled program of all three
-curves), from the same starts one after the other. Ratios are of one run; both ends are compared.
+The reference is SciPy's `least_squares` with finite differences of the same forward model (one compiled program for all
+three curves), from the same starts one after the other. The best chi2 of both are compared.
 """
 
 import argparse
@@ -31,21 +31,22 @@ def measured(channel, nodes):
     return sets
 
 
-def timed(of):
-    """What it returns, and how long it took, in s."""
+def timed(function):
+    """The function's result and its time, s."""
     start = time.perf_counter()
-    found = of()
-    return found, time.perf_counter() - start
+    result = function()
+    return result, time.perf_counter() - start
 
 
 def by_scipy(problem, starts):
-    """Best chi2 and how many forward solutions of all curves that took, from each of [start, parameter] in s."""
+    """Best chi2 from each of [start, parameter] in s, number of forward solutions, and seconds."""
+    import equinox as eqx
     import jax
     import numpy as np
     from scipy.optimize import least_squares
 
     space, calls = problem.space, [0]
-    forward = jax.jit(problem.model.prediction(problem.channel, problem.parameter_map, problem.experiment))
+    forward = eqx.filter_jit(problem.model.prediction(problem.channel, problem.parameter_map, problem.experiment))
     jax.block_until_ready(forward(space.value(space.start)))  # compiled
 
     def residual(u):
@@ -55,7 +56,7 @@ def by_scipy(problem, starts):
 
     def all_starts():
         each = [least_squares(residual, space.u_of_s(s), method="trf", ftol=1e-8, xtol=1e-8, gtol=1e-8) for s in starts]
-        return np.array([2 * found.cost for found in each])
+        return np.array([2 * result.cost for result in each])
 
     chi2, seconds = timed(all_starts)
     return chi2, calls[0], seconds
@@ -67,7 +68,7 @@ def main():
     parser.add_argument("--nodes", type=int, default=200, help="elements of the mesh (default 200)")
     parser.add_argument("--starts", type=int, default=16)
     parser.add_argument("--repeats", type=int, default=3, help="of the fit (default 3)")
-    given = parser.parse_args()
+    options = parser.parse_args()
     import numpy as np
 
     import pnp
@@ -76,21 +77,21 @@ def main():
     from pnp.fit.estimate.problem import FitProblem
 
     channel = pnp.load("kcsa-like")
-    data = measured(channel, given.nodes)
-    first, cold = timed(lambda: fit(channel, data, FREE, model=PNP(pnp.Axial(given.nodes)), starts=given.starts))
-    problem = FitProblem(channel, data, FREE, PNP(pnp.Axial(given.nodes)))
-    fit_problem(problem, starts=given.starts)
-    times = [timed(lambda: fit_problem(problem, starts=given.starts))[1] for _ in range(given.repeats)]
-    chi2, calls, scipy = by_scipy(problem, problem.space.starts(given.starts, 0))
+    data = measured(channel, options.nodes)
+    first, cold = timed(lambda: fit(channel, data, FREE, model=PNP(pnp.Axial(options.nodes)), starts=options.starts))
+    problem = FitProblem(channel, data, FREE, PNP(pnp.Axial(options.nodes)))
+    fit_problem(problem, starts=options.starts)
+    times = [timed(lambda: fit_problem(problem, starts=options.starts))[1] for _ in range(options.repeats)]
+    chi2, calls, scipy = by_scipy(problem, problem.space.starts(options.starts, 0))
     pnp_time = float(np.median(times))
-    looks = int(first.starts.evaluations.sum())
-    print(f"{len(FREE)} numbers, {problem.target.size} currents, {given.starts} starts, {given.nodes} elements")
-    heads = ["time, s", "time / pnp", "model solved", "ms each", "best chi2", "starts there"]
+    evaluations = int(first.starts.evaluations.sum())
+    print(f"{len(FREE)} numbers, {problem.target.size} currents, {options.starts} starts, {options.nodes} elements")
+    heads = ["time, s", "time / pnp", "model solved", "ms each", "best chi2", "at minimum"]
     print(" " * 34 + "".join(head.rjust(width) for head, width in zip(heads, (9, 12, 14, 9, 11, 14), strict=True)))
-    there = lambda each: f"{int((each < first.chi2 + 0.5).sum())} of {given.starts}"
+    at_minimum = lambda each: f"{int((each < first.chi2 + 0.5).sum())} of {options.starts}"
     rows = [
-        ("pnp.fit, with Jacobians", pnp_time, looks, first.chi2, there(first.starts.chi2)),
-        ("scipy least_squares, differences", scipy, calls, chi2.min(), there(chi2)),
+        ("pnp.fit, with Jacobians", pnp_time, evaluations, first.chi2, at_minimum(first.starts.chi2)),
+        ("scipy least_squares, differences", scipy, calls, chi2.min(), at_minimum(chi2)),
     ]
     for name, seconds, solved, best, arrived in rows:
         each = 1e3 * seconds / solved

@@ -1,7 +1,8 @@
-"""Do 95 % intervals hold the truth 95 % of the time? Fits of many made-up measurements of one charged pore, in a batch.
+"""Coverage of 95 % intervals: how often they contain the true value, from many synthetic measurements of one pore.
 
-A pore of −1 M between sharp edges, its ions' diffusivities and its charge unknown, I–V curves in three solutions with
-noise; every replica has other noise. Intervals are those of `pnp.fit`, with errors that are known and that are not.
+The pore has −1 M between sharp edges; diffusivities and charge are fitted to I–V curves in three solutions, with other
+noise in every replica. All replicas are fitted in one batch. Intervals are those of `pnp.fit`, with known and with
+unknown standard errors.
 """
 
 import argparse
@@ -14,7 +15,7 @@ NOISE = 0.03  # of the largest current of a curve
 
 
 def problem(nodes):
-    """The pore and three curves without noise."""
+    """The fit of the pore to three curves without noise."""
     import numpy as np
 
     import pnp
@@ -42,27 +43,27 @@ def problem(nodes):
     return FitProblem(channel, sets, list(TRUTH), PNP(pnp.Axial(nodes)))
 
 
-def fitted(of, replicas, seed, say):
+def fit_replicas(problem, replicas, seed, report):
     """(s, standard errors with known errors, chi2) of each replica."""
     import numpy as np
 
     from pnp.fit.estimate.covariance import uncertainty
     from pnp.fit.estimate.levenberg_marquardt import minimise
 
-    space = of.space
-    targets = of.target + of.sd * np.random.default_rng(seed).normal(size=(replicas, of.target.size))
-    # Not from the truth: a factor of up to 1.5 off.
-    off = np.random.default_rng(seed + 1).uniform(-0.4, 0.4, (replicas, space.start.size))
-    run = minimise(
-        lambda u, which: of.residuals(u, targets[which]),
-        space.u_of_s(space.start + off),
+    space = problem.space
+    noise = np.random.default_rng(seed).normal(size=(replicas, problem.target.size))
+    targets = problem.target + problem.sd * noise
+    # Starts differ from the true values by a factor of up to 1.5.
+    offset = np.random.default_rng(seed + 1).uniform(-0.4, 0.4, (replicas, space.start.size))
+    search = minimise(
+        lambda u, replica: problem.residuals(u, targets[replica]),
+        space.u_of_s(space.start + offset),
         lambda chi2: 1e-6 + 0 * chi2,
-        report=lambda run: say(f"{int(run.done.sum())} of {replicas} fits are done"),
+        report=lambda search: report(f"{int(search.done.sum())} of {replicas} fits are done"),
     )
-    found = of.residuals(run.u, targets)
-    jacobian = found.jacobian / space.slope(run.u)[:, None]
+    jacobian = problem.residuals(search.u, targets).jacobian / space.slope(search.u)[:, None]
     std = np.stack([uncertainty(each, space, 1.0).std for each in jacobian])
-    return space.s_of_u(run.u), std, run.chi2
+    return space.s_of_u(search.u), std, search.chi2
 
 
 def main():
@@ -71,37 +72,34 @@ def main():
     parser.add_argument("--replicas", type=int, default=REPLICAS, help=f"default {REPLICAS}")
     parser.add_argument("--nodes", type=int, default=100, help="elements of the mesh (default 100)")
     parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
-    if given.replicas < 2 or given.nodes < 24:
+    options = parser.parse_args()
+    if options.replicas < 2 or options.nodes < 24:
         parser.error("--replicas must be at least 2, --nodes at least 24")
     import numpy as np
 
     from pnp.fit.estimate.covariance import quantile
 
-    of = problem(given.nodes)
-    say = lambda text: print(f"\r{text}", end="", file=sys.stderr, flush=True) if sys.stderr.isatty() else None
-    s, std, chi2 = fitted(of, given.replicas, given.seed, say)
-    off = s - of.space.start
-    scale = np.sqrt(chi2 / of.dof)[:, None]
-    known = np.abs(off) < quantile(of.dof, True) * std
-    unknown = np.abs(off) < quantile(of.dof, False) * std * scale
-    print(
-        f"{given.replicas} replicas of {of.target.size} currents, noise {100 * NOISE:g} %; {of.dof} degrees of freedom"
-    )
-    print(f"{'number':30}{'error, %':>10}{'bias, %':>10}{'held, errors known':>20}{'not known':>12}")
-    for i, name in enumerate(of.space.names):
+    replicas = options.replicas
+    fitted = problem(options.nodes)
+    report = lambda text: print(f"\r{text}", end="", file=sys.stderr, flush=True) if sys.stderr.isatty() else None
+    s, std, chi2 = fit_replicas(fitted, replicas, options.seed, report)
+    error = s - fitted.space.start
+    scale = np.sqrt(chi2 / fitted.dof)[:, None]
+    known = np.abs(error) < quantile(fitted.dof, True) * std
+    unknown = np.abs(error) < quantile(fitted.dof, False) * std * scale
+    points, dof = fitted.target.size, fitted.dof
+    print(f"{replicas} replicas of {points} currents, noise {100 * NOISE:g} %; {dof} degrees of freedom")
+    print(f"{'number':30}{'error, %':>10}{'bias, %':>10}{'covered, errors known':>22}{'not known':>12}")
+    for i, name in enumerate(fitted.space.names):
         print(
-            f"{name:30}{100 * std[:, i].mean():10.2f}{100 * off[:, i].mean():10.2f}"
-            f"{100 * known[:, i].mean():18.1f} %{100 * unknown[:, i].mean():10.1f} %"
+            f"{name:30}{100 * std[:, i].mean():10.2f}{100 * error[:, i].mean():10.2f}"
+            f"{100 * known[:, i].mean():20.1f} %{100 * unknown[:, i].mean():10.1f} %"
         )
-    print(
-        f"mean chi2 {chi2.mean():.2f}, its scatter {chi2.std():.2f} (expected {of.dof} and {np.sqrt(2 * of.dof):.2f})"
-    )
-    held = np.concatenate([known.mean(0), unknown.mean(0)])
-    if not (np.abs(held - 0.95) <= TOLERANCE).all():
-        sys.exit(
-            f"error: 95 % intervals hold the truth in {100 * held.min():.1f} to {100 * held.max():.1f} % of the fits"
-        )
+    print(f"mean chi2 {chi2.mean():.2f}, its scatter {chi2.std():.2f} (expected {dof} and {np.sqrt(2 * dof):.2f})")
+    coverage = np.concatenate([known.mean(0), unknown.mean(0)])
+    if not (np.abs(coverage - 0.95) <= TOLERANCE).all():
+        low, high = 100 * coverage.min(), 100 * coverage.max()
+        sys.exit(f"error: 95 % intervals contain the true value in {low:.1f} to {high:.1f} % of the fits")
 
 
 if __name__ == "__main__":

@@ -78,6 +78,25 @@ def pnp_curve(voltages, nodes):
     )
 
 
+def pnp_preset(name, voltages=None, compiled_blocks=True):
+    """A ready-made channel: its curve in one dimension, or without voltages one solve in two, at 100 mV.
+
+    compiled_blocks: False to invert the dense blocks of slices in two dimensions on arrays.
+    """
+    import pnp
+    from pnp.linalg import _cpu
+
+    if not compiled_blocks:
+        _cpu.invert_slices = lambda *given: None
+    channel = pnp.load(name)
+    if voltages is None:
+        solve = lambda: pnp.solve(channel, 100.0, discretization=pnp.Axisymmetric())
+    else:
+        solve = lambda: pnp.iv_curve(channel, voltages)
+    current = lambda result: result.current
+    return Program(lambda: _checked(solve(), current, name), lambda result: {"current": np.asarray(current(result))})
+
+
 def pnp_batch(channels, voltages, nodes):
     """`channels` channels at `voltages` voltages each, currents only.
 

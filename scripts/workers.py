@@ -36,10 +36,10 @@ class Worker:
 
     device: "cpu", or any other name for what JAX takes by itself. cores: how many, 0 for all; processes that ask for
     as many get the same ones. cache: folder of JAX's persistent compilation cache, None to have none.
-    optimise: whether XLA does.
+    optimise: whether XLA does. environment: more variables.
     """
 
-    def __init__(self, device="cpu", cores=0, cache=None, optimise=True):
+    def __init__(self, device="cpu", cores=0, cache=None, optimise=True, environment=None):
         there = len(available_cores())
         self.cores = min(cores, there) if cores and CAN_PIN else there
         self.where = f"{self.cores} core{'s' if self.cores > 1 else ''}" if device == "cpu" else device
@@ -51,6 +51,7 @@ class Worker:
             settings["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
         if not optimise:
             settings["XLA_FLAGS"] = f"--xla_backend_optimization_level=0 {os.environ.get('XLA_FLAGS', '')}".strip()
+        settings |= environment or {}
         processes = multiprocessing.get_context("spawn")
         self._connection, other = processes.Pipe()
         self._process = processes.Process(target=_serve, args=(other,), daemon=True)

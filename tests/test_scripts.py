@@ -64,13 +64,12 @@ def test_a_failed_solve_is_reported_from_its_process():
         worker.prepare("numpy_curve", np.nan * VOLTAGES, ELEMENTS, False)
 
 
-def test_a_process_has_the_cores_asked_for():
+def test_a_process_has_the_cores_that_it_is_given():
     with Worker(cores=1) as worker:
         found = worker.prepare("numpy_curve", VOLTAGES, ELEMENTS, False)
         assert found["current"].shape == VOLTAGES.shape
-        assert (
-            float(found["peak"]) > 20
-        )  # no upper bound: a process begins with what its parent had held, here of tests
+        # no upper bound: a process starts with the peak of its parent, here of tests
+        assert float(found["peak"]) > 20
         assert min(worker.turn(found["key"], 0.01)) > 0
 
 
@@ -91,7 +90,7 @@ def test_scripts_of_fits_answer_without_heavy_imports(name):
 
 
 @pytest.mark.slow
-def test_the_script_of_coverage_counts_what_is_held():
+def test_the_script_of_coverage_counts():
     """With few replicas, which may miss the tolerance: what matters is that the table is there and is no nonsense."""
     small = [sys.executable, SCRIPTS / "fit_coverage.py", "--replicas", "40", "--nodes", "48"]
     shown = subprocess.run(small, capture_output=True, text=True, check=False)

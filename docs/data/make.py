@@ -11,11 +11,11 @@ TRUTH = {"pore.diffusivity.K": 0.85, "pore.diffusivity.Cl": 1.0, "pore.charge.0.
 CONE = {"pore.charge.0.surface_density": -0.11}  # C/m²
 
 
-def write(name, what, bath, voltage, current, error):
+def write(name, description, bath, voltage, current, error):
     """A measurement as CSV, its baths in comments."""
     settings = [f"# {side}.{ion} = {c:g}" for side, c in bath.items() for ion in ("K", "Cl")]
     rows = [f"{v:g},{i:.4g},{e:.4g}" for v, i, e in zip(voltage, current, error, strict=True)]
-    lines = [f"# {what}; computed, with noise", *settings, "V_mV,I_pA,I_sd_pA", *rows]
+    lines = [f"# {description}; computed, with noise", *settings, "V_mV,I_pA,I_sd_pA", *rows]
     (FOLDER / name).write_text("\n".join(lines) + "\n", "utf-8")
 
 
@@ -25,8 +25,8 @@ def main():
     voltage = np.linspace(-100, 100, 11)
     for name, inside, outside in (("a", 100.0, 100.0), ("b", 1000.0, 100.0), ("c", 100.0, 1000.0)):
         bath = {"inside": inside, "outside": outside}
-        both = {side: {"K": c, "Cl": c} for side, c in bath.items()}
-        channel = pnp.load("ompf", overrides=TRUTH).with_baths(**both)
+        baths = {side: {"K": c, "Cl": c} for side, c in bath.items()}
+        channel = pnp.load("ompf", overrides=TRUTH).with_baths(**baths)
         current = np.asarray(pnp.iv_curve(channel, voltage).extrapolated_current)
         error = np.maximum(0.3, 0.02 * np.abs(current))
         noisy = current + error * rng.normal(size=voltage.size)

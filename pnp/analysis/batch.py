@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -17,6 +17,7 @@ from pnp.analysis.discretization import AXIAL, Axial, Discretization, axial_only
 from pnp.analysis.mesh_hierarchy import steady_state, without_profiles
 from pnp.analysis.solution import Currents
 from pnp.channel.channel import Channel
+from pnp.quantity import as_millivolts
 from pnp.settings import CPU_BATCH, CPU_CONTINUATION_BATCH, GPU_BATCH, Settings
 
 
@@ -50,54 +51,83 @@ def solve_batch(
     discretization = axial_only(discretization, "solve_batch")
     if not isinstance(channels, Channel):
         raise TypeError(f"expected a pnp.Channel, not {type(channels).__name__}; pnp.stack makes one of many")
-    many = channels.temperature.ndim == 1
+    voltages = np.asarray(as_millivolts(voltages))
     count = np.broadcast_shapes(np.shape(voltages), channels.temperature.shape)
     if len(count) != 1 or 0 in count:
         raise ValueError(
             f"cases are channels [case], voltages [case] or both, not {channels.temperature.shape} "
             f"and {np.shape(voltages)}"
         )
-    devices = list(devices or jax.devices())
-    on_processor = devices[0].platform == "cpu"
-    batch = min(batch or (CPU_BATCH if on_processor else GPU_BATCH), -(-count[0] // len(devices)))
-    mesh = Mesh(np.array(devices), ("case",))
-    place = lambda tree, cut: jax.device_put(tree, NamedSharding(mesh, PartitionSpec(*(["case"] * cut))))
-    voltages = np.broadcast_to(np.asarray(voltages, float), count)
-    channels = jax.tree.map(np.asarray, channels)
-    one = None if many else place(discretization.discretize(channels), False)
+    cases = _Cases.on_devices(channels, np.broadcast_to(voltages, count), discretization, devices or jax.devices())
+    on_cpu = cases.on_cpu
+    batch = min(batch or (CPU_BATCH if on_cpu else GPU_BATCH), -(-count[0] // cases.mesh.size))
 
-    def part(cases: np.ndarray, how: Settings, size: int) -> Currents:
-        """Solve these cases on all devices; the last one is repeated if they are too few."""
-        here = np.concatenate([cases, np.repeat(cases[-1:], size - cases.size)])
-        part_of = lambda: place(jax.tree.map(lambda numbers: numbers[here], channels), True)
-        discretized = one or _discretized(part_of(), discretization)
-        result = _solve_part(discretized, place(voltages[here], True), how, mesh, many)
-        found: Any = {name: np.asarray(value)[: cases.size] for name, value in result.items()}
-        return Currents(**found, ion_names=channels.ion_names, discretization=discretization)
+    settings, progress = settings or Settings(), progress or (lambda done: None)
+    succeeded = lambda part: progress(int(np.sum(_whole(part))))
+    result = cases.solve(np.arange(count[0]), settings.few_iterations(), batch, succeeded)
+    few = min(batch, CPU_CONTINUATION_BATCH) if on_cpu else batch
+    last = lambda part: progress(part.status.size)
+    for limits, size, report in ((settings.without_continuation(), batch, succeeded), (settings, few, last)):
+        late = np.flatnonzero(~_whole(result))
+        if late.size:
+            result = jax.tree.map(partial(_with_entries, late), result, cases.solve(late, limits, size, report))
+    return result
 
-    def solved(cases: np.ndarray, how: Settings, batch: int, report: Callable[[Currents], None]) -> Currents:
-        # Parts are independent programs, so that as many threads as cores keep a processor busy.
-        workers = max(1, (os.cpu_count() or 1) // len(devices)) if on_processor else 2
-        size = batch * len(devices)
+
+class _Cases(NamedTuple):
+    """All cases, and the devices that solve them."""
+
+    channels: Channel
+    voltages: np.ndarray
+    """mV, [case]."""
+    discretization: Axial
+    shared: Any
+    """The one channel of all cases, discretised and placed on all devices; None if each case has its own."""
+    mesh: Mesh
+    """Of devices."""
+
+    @classmethod
+    def on_devices(cls, channels: Channel, voltages, discretization: Axial, devices) -> "_Cases":
+        mesh = Mesh(np.array(list(devices)), ("case",))
+        channels = jax.tree.map(np.asarray, channels)
+        one = None if channels.stacked else _placed(discretization.discretize(channels), mesh, False)
+        return cls(channels, voltages, discretization, one, mesh)
+
+    @property
+    def on_cpu(self) -> bool:
+        return bool(self.mesh.devices.flat[0].platform == "cpu")
+
+    def solve(self, cases: np.ndarray, settings: Settings, batch: int, report: Callable[[Currents], None]) -> Currents:
+        """Solve these cases, `batch` of them per device at a time, and report every part."""
+        # Parts are independent programs, so that as many threads as cores keep a CPU busy.
+        workers = max(1, (os.cpu_count() or 1) // self.mesh.size) if self.on_cpu else 2
+        size = batch * self.mesh.size
         parts = np.split(cases, np.arange(size, cases.size, size))
         results = []
         with ThreadPoolExecutor(workers) as pool:
-            first = part(parts[0], how, size)  # which compiles it for all of them
-            for result in chain([first], pool.map(lambda p: part(p, how, size), parts[1:])):
+            first = self._solve_part(parts[0], settings, size)  # which compiles it for all of them
+            others = pool.map(lambda part: self._solve_part(part, settings, size), parts[1:])
+            for result in chain([first], others):
                 report(result)
                 results.append(result)
         return jax.tree.map(lambda *values: np.concatenate(values), *results)
 
-    settings, progress = settings or Settings(), progress or (lambda done: None)
-    succeeded = lambda part: progress(int(np.sum(_whole(part))))
-    result = solved(np.arange(count[0]), settings.few_iterations(), batch, succeeded)
-    few = min(batch, CPU_CONTINUATION_BATCH) if on_processor else batch
-    last = lambda part: progress(part.status.size)
-    for how, wide, report in ((settings.without_continuation(), batch, succeeded), (settings, few, last)):
-        late = np.flatnonzero(~_whole(result))
-        if late.size:
-            result = jax.tree.map(partial(_with_entries, late), result, solved(late, how, wide, report))
-    return result
+    def _solve_part(self, cases: np.ndarray, settings: Settings, size: int) -> Currents:
+        """Solve these cases on all devices; the last one is repeated if they are too few."""
+        here = np.concatenate([cases, np.repeat(cases[-1:], size - cases.size)])
+        discretized = self.shared
+        if discretized is None:
+            channels = jax.tree.map(lambda numbers: numbers[here], self.channels)
+            discretized = _discretized(_placed(channels, self.mesh, True), self.discretization)
+        voltages = _placed(self.voltages[here], self.mesh, True)
+        result = _solve_part(discretized, voltages, settings, self.mesh, self.shared is None)
+        found: Any = {name: np.asarray(value)[: cases.size] for name, value in result.items()}
+        return Currents(**found, ion_names=self.channels.ion_names, discretization=self.discretization)
+
+
+def _placed(tree, mesh: Mesh, split: bool):
+    """A tree on all devices, split among them along its first axis or whole on each."""
+    return jax.device_put(tree, NamedSharding(mesh, PartitionSpec("case") if split else PartitionSpec()))
 
 
 def _whole(result: Currents):

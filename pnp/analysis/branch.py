@@ -17,12 +17,13 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from pnp import units
-from pnp.analysis.discretization import AXIAL, Discretization, axial_only
+from pnp.analysis.discretization import AXIAL, Discretization, axial_only, check_problem
 from pnp.analysis.discretized import Discretized
 from pnp.analysis.mesh_hierarchy import COARSE_ERROR, SAFETY, flux_nonconservation, solve_on_meshes
 from pnp.analysis.steady import ConvergenceError
 from pnp.channel.channel import Channel
 from pnp.finite_volume.axial.assembly import mean_flux, with_baths
+from pnp.quantity import as_millivolts
 from pnp.settings import Settings, Status
 from pnp.solver.arclength import ARRIVED, Line, Pace, Path, Point, crossings, follow
 from pnp.solver.newton import newton_step
@@ -76,8 +77,8 @@ class Branch(eqx.Module):
 
 def trace(
     channel: Channel,
-    start: float,
-    stop: float,
+    start: float | str,
+    stop: float | str,
     *,
     discretization: Discretization = AXIAL,
     pace: Pace | None = None,
@@ -99,8 +100,8 @@ def trace(
     Raises ConvergenceError, also if there is no first point; ChannelError and ValueError as `pnp.solve`.
     """
     discretization = axial_only(discretization, "trace")
-    discretization.check(channel)
-    start, stop = float(start), float(stop)
+    check_problem(channel, discretization)
+    start, stop = float(as_millivolts(start)), float(as_millivolts(stop))
     if not np.isfinite([start, stop]).all() or start == stop:
         raise ValueError(f"a branch is followed from one voltage to another, not from {start:g} to {stop:g} mV")
     pace, discretized, unit = pace or Pace(), discretization.discretize(channel), _unit(channel)

@@ -39,26 +39,6 @@ class Discretization(abc.ABC):
     def check_size(self, channel: Channel) -> None:
         """Raise ValueError if the mesh is too coarse for the jumps and kinks of a channel of known numbers."""
 
-    def check(self, channel: Channel) -> None:
-        """Raise what `pnp.solve` raises of its channel; of a traced channel only what can be known.
-
-        - channel: any object.
-
-        Raises RuntimeError if JAX's 64-bit mode is off, TypeError if this is no Channel, ChannelError if it cannot be
-        solved as described, ValueError if the mesh is too coarse for its jumps and kinks.
-        """
-        check_precision()
-        if not isinstance(channel, Channel):
-            raise TypeError(f"expected a pnp.Channel, not {type(channel).__name__}; pnp.load reads one from a file")
-        if is_traced(channel):
-            return
-        channel.validate()
-        with jax.ensure_compile_time_eval():
-            found = self.problems(channel)
-            if found:
-                raise ChannelError("; ".join(found))
-            self.check_size(channel)
-
 
 @dataclass(frozen=True)
 class Axial(Discretization):
@@ -158,6 +138,27 @@ def check_precision() -> None:
             "pnp computes in float64, but JAX's 64-bit mode was switched off after `import pnp`; "
             'switch it on again with jax.config.update("jax_enable_x64", True)'
         )
+
+
+def check_problem(channel: Channel, discretization: Discretization) -> None:
+    """Raise what `pnp.solve` raises of its arguments; of a traced channel only what can be known.
+
+    Raises RuntimeError if JAX's 64-bit mode is off, TypeError for arguments of another type, ChannelError if the
+    channel cannot be solved as described, ValueError if the mesh is too coarse for its jumps and kinks.
+    """
+    check_precision()
+    if not isinstance(channel, Channel):
+        raise TypeError(f"expected a pnp.Channel, not {type(channel).__name__}; pnp.load reads one from a file")
+    if not isinstance(discretization, Discretization):
+        raise TypeError(f"discretization must be pnp.Axial(…) or pnp.Axisymmetric(…), not {discretization!r}")
+    if is_traced(channel):
+        return
+    channel.validate()
+    with jax.ensure_compile_time_eval():
+        found = discretization.problems(channel)
+        if found:
+            raise ChannelError("; ".join(found))
+        discretization.check_size(channel)
 
 
 def axial_only(discretization: Discretization, what: str) -> Axial:

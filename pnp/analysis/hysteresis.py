@@ -9,12 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import ArrayLike, Bool, Float
 
-from pnp.analysis.discretization import AXIAL, Discretization, axial_only
+from pnp.analysis.discretization import AXIAL, Discretization, axial_only, check_problem
 from pnp.analysis.discretized import Discretized
 from pnp.analysis.mesh_hierarchy import SAFETY, assess, solve_on_meshes, without_profiles
 from pnp.analysis.solution import Currents, labels
 from pnp.channel.channel import Channel
 from pnp.finite_volume.initial_guess import InitialGuess, guess_from
+from pnp.quantity import as_millivolts
 from pnp.settings import Settings, Status
 
 LEAST_DIFFERENCE = 1e-6
@@ -72,7 +73,7 @@ def hysteresis(
 ) -> Hysteresis:
     """Currents with the voltage swept up and swept down, and their difference.
 
-    - voltages: mV, [voltage] in any order.
+    - voltages: mV, [voltage] in any order; each may be a string with its unit.
     - discretization: a `pnp.Axial`. settings: as in `pnp.solve`.
     - progress: called with the number of voltages done since it was called last.
 
@@ -87,8 +88,8 @@ def hysteresis(
     ValueError as `pnp.iv_curve`.
     """
     discretization = axial_only(discretization, "hysteresis")
-    discretization.check(channel)
-    voltages = np.asarray(voltages, float)
+    check_problem(channel, discretization)
+    voltages = np.asarray(as_millivolts(voltages))
     if voltages.ndim != 1 or voltages.size == 0:
         raise ValueError(f"voltages must be a list of numbers in mV, not of shape {voltages.shape}")
     settings, progress = settings or Settings(), progress or (lambda done: None)

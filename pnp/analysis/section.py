@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float
 
@@ -81,7 +82,7 @@ class Section:
         return self.z[pore], np.einsum("ij,ij...->i...", weight, (inner[:, 1:] + inner[:, :-1]) / 2)
 
 
-def section(solution: Solution) -> Section:
+def make_section(solution: Solution) -> Section:
     """The section of an axisymmetric solution.
 
     - solution: from `pnp.solve(channel, voltage, discretization=pnp.Axisymmetric())`.
@@ -94,7 +95,7 @@ def section(solution: Solution) -> Section:
     z, r = np.asarray(solution.x), np.asarray(solution.r)
     mouths = np.array([float(channel.pore.start), float(channel.pore.end)])
     inner, outer = (int(np.abs(z - mouth).argmin()) for mouth in mouths)
-    wall_index = int(np.abs(r[inner] - float(np.asarray(channel.wall_radius(mouths))[0])).argmin())
+    wall_index = int(np.abs(r[inner] - float(np.asarray(channel.pore.wall_radius(jnp.asarray(mouths)))[0])).argmin())
     flux = np.asarray(solution.flux_density)
     return Section(
         z,

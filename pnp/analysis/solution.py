@@ -2,7 +2,7 @@
 
 import equinox as eqx
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from pnp.analysis.discretization import AXIAL, Discretization
 from pnp.channel.channel import Channel
@@ -15,6 +15,7 @@ def labels(units: str, long_name: str) -> dict[str, str]:
 
 
 Numbers = Array | np.ndarray
+"""Arrays of JAX from `pnp.solve` and `pnp.iv_curve`, of NumPy from `pnp.hysteresis` and `pnp.solve_batch`."""
 
 
 class CaseResult(eqx.Module):
@@ -52,8 +53,8 @@ class Currents(CaseResult):
     discretization: Discretization = eqx.field(static=True)
 
     @property
-    def converged(self) -> Array:
-        """[case], True where there is a value."""
+    def converged(self) -> Bool[Numbers, "*case"]:
+        """True where there is a value."""
         return self.status != Status.NOT_CONVERGED
 
     @property

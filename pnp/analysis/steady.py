@@ -11,12 +11,13 @@ import optimistix
 from jaxtyping import Array, ArrayLike, Float
 
 from pnp import units
-from pnp.analysis.discretization import AXIAL, Discretization
+from pnp.analysis.discretization import AXIAL, Discretization, check_problem
 from pnp.analysis.discretized import Discretized
 from pnp.analysis.mesh_hierarchy import assess, solve_on_meshes, steady_state, without_profiles
 from pnp.analysis.solution import Currents, Solution, labels
 from pnp.channel.channel import Channel
 from pnp.finite_volume.problem import MeshSolution
+from pnp.quantity import as_millivolts
 from pnp.settings import CPU_BATCH, Settings, Status
 from pnp.tracing import is_traced
 
@@ -107,7 +108,7 @@ class IVCurve(Currents):
 
 def solve(
     channel: Channel,
-    voltage: ArrayLike,
+    voltage: ArrayLike | str,
     *,
     discretization: Discretization = AXIAL,
     settings: Settings | None = None,
@@ -115,7 +116,7 @@ def solve(
 ) -> Solution:
     """The steady state of a channel at one voltage.
 
-    - voltage: inside minus outside, mV.
+    - voltage: inside minus outside, mV, or a string with its unit, "0.1 V".
     - discretization: `pnp.Axial(nodes=…)`, one dimension; or `pnp.Axisymmetric(resolution=…)`, two.
     - settings: tolerances and limits of Newton's method.
     - throw: whether to raise ConvergenceError if there is no solution. Otherwise, and always under `jit`, `grad` and
@@ -125,8 +126,8 @@ def solve(
 
     Raises ConvergenceError; ChannelError if the channel makes no sense; TypeError and ValueError for bad arguments.
     """
-    discretization.check(channel)
-    voltage = jnp.asarray(voltage, float)
+    check_problem(channel, discretization)
+    voltage = as_millivolts(voltage)
     if voltage.ndim:
         raise ValueError(f"solve takes one voltage, not {voltage.shape}; use pnp.iv_curve")
     state = _with_axial_guess(_solve_one, discretization.discretize(channel), voltage, settings or Settings())
@@ -150,7 +151,7 @@ def iv_curve(
 ) -> IVCurve:
     """Currents at many voltages, solved as one batch; in two dimensions on a CPU one after the other.
 
-    - voltages: mV, [voltage].
+    - voltages: mV, [voltage]; each may be a string with its unit.
     - discretization, settings: as in `solve`.
     - batch: how many voltages are solved together. Unless given all of them, or as many as suit the device if there
       is a `progress`.
@@ -160,8 +161,8 @@ def iv_curve(
     Points that do not converge are NaN with status NOT_CONVERGED; nothing is raised for them. Raises ChannelError,
     TypeError and ValueError as `solve`.
     """
-    discretization.check(channel)
-    voltages = jnp.asarray(voltages, float)
+    check_problem(channel, discretization)
+    voltages = as_millivolts(voltages)
     if voltages.ndim != 1 or voltages.size == 0:
         raise ValueError(f"voltages must be a list of numbers in mV, not of shape {voltages.shape}")
     discretized, settings = discretization.discretize(channel), settings or Settings()
@@ -199,7 +200,7 @@ def _in_batches(solved: Callable, voltages: Array, size: int, progress: Callable
 
 
 def reversal_potential(
-    channel: Channel, *, guess: ArrayLike = 0.0, discretization: Discretization = AXIAL
+    channel: Channel, *, guess: ArrayLike | str = 0.0, discretization: Discretization = AXIAL
 ) -> Float[Array, ""]:
     """Voltage (mV) at which the total current vanishes, to round-off; NaN if none is found.
 
@@ -208,12 +209,12 @@ def reversal_potential(
 
     Differentiable. Raises as `solve`.
     """
-    discretization.check(channel)
-    return _reversal(discretization.discretize(channel), jnp.asarray(guess, float))
+    check_problem(channel, discretization)
+    return _reversal(discretization.discretize(channel), as_millivolts(guess))
 
 
 def conductance(
-    channel: Channel, voltage: ArrayLike = 0.0, *, discretization: Discretization = AXIAL
+    channel: Channel, voltage: ArrayLike | str = 0.0, *, discretization: Discretization = AXIAL
 ) -> Float[Array, ""]:
     """Slope conductance dI/dV (nS) at `voltage` (mV), the derivative of the solution itself.
 
@@ -221,8 +222,8 @@ def conductance(
 
     Differentiable. Raises as `solve`.
     """
-    discretization.check(channel)
-    return _slope(discretization.discretize(channel), jnp.asarray(voltage, float))
+    check_problem(channel, discretization)
+    return _slope(discretization.discretize(channel), as_millivolts(voltage))
 
 
 # --- programs, apart from that of the meshes: the same for all channels of as many ions ---------

@@ -1,6 +1,7 @@
 """A pore, its ions, charges and baths: what is solved. Data and checks, no numerics."""
 
 from pnp.channel.channel import Channel as Channel
+from pnp.channel.channel_number import ChannelNumber as ChannelNumber
 from pnp.channel.charge import Ring as Ring
 from pnp.channel.charge import Segment as Segment
 from pnp.channel.charge import VolumeCharge as VolumeCharge

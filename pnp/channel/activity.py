@@ -1,16 +1,17 @@
-"""Excess chemical potentials: what keeps ions from being ideal, as functions of the concentrations at one place.
+"""Activity models: what keeps ions from being ideal, as excess chemical potentials, functions of the concentrations.
 
-    mu_k = ln c_k + z_k phi + w_k + mu_ex_k(c),    kT;   w_k: what position alone sets (pmf, Born energy)
+    mu_k = ln c_k + z_k phi + w_k + mu_ex_k(c),    kT;   w_k: the energy set by position alone (pmf, Born energy)
 
-The solver's unknown is mu. It knows the activity a_k = exp(mu_k − z_k phi − w_k) = gamma_k c_k, with mu_ex = ln gamma,
-and needs c; the baths give c, and need a. A law says both. Laws are plain arithmetic on one array per ion, whatever
-the axes of the arrays. All of them come from a free energy (∂mu_ex_j/∂c_k = ∂mu_ex_k/∂c_j) that is convex, so that to
-every set of activities belongs one set of concentrations.
+The unknown of the solver is mu. From it the solver knows the activity a_k = exp(mu_k − z_k phi − w_k) = gamma_k c_k,
+with mu_ex = ln gamma, and needs c; for a bath it knows c and needs a. `ActivityCoefficients` give both. They are plain
+arithmetic on one array per ion, whatever the axes of the arrays. Every model comes from a convex free energy
+(∂mu_ex_j/∂c_k = ∂mu_ex_k/∂c_j), so that each set of activities belongs to one set of concentrations.
 """
 
 import abc
 import functools
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -20,9 +21,11 @@ from jaxtyping import Array, Float
 
 from pnp import units
 from pnp.theory.activity import debye_huckel_slope
+from pnp.theory.roots import bracketed_root, implicit_root
 
-Number = Float[Array, ""] | float
-PerIon = Sequence[Float[Array, "*place"]]
+Number = Float[Array, "*case"] | float
+PerIon = Sequence[Any] | Array | np.ndarray
+"""One array or number per ion, which broadcast with each other."""
 Baths = Mapping[str, Mapping[str, float]]
 """Concentrations by side and ion, mM."""
 
@@ -33,8 +36,9 @@ DAVIES_LIMIT = 0.5
 """Ionic strength up to which Davies' equation is meant to hold, M (Davies, 1962, Ion Association)."""
 
 _STANDARD = 1e3  # mM in the 1 M that Davies' equation refers to
-_SETTLED = 1e-12  # last step of Newton's method, after which it is exact to round-off, even next to Davies' limit
-_STEPS = 100  # at most: halving alone would do with half of them
+# A last step of Newton's method below 1e-12 leaves rounding alone, even next to Davies' limit. Halving, which is what
+# steps become at worst, would take half as many.
+_NEWTON: Any = {"tolerance": 1e-12, "iterations": 100}
 
 
 class ActivityCoefficients(eqx.Module):
@@ -49,20 +53,20 @@ class ActivityCoefficients(eqx.Module):
         """mu_ex of each ion (kT) from ln(gamma c / 1 mM)."""
 
     def solve_at(self, log_activity: PerIon, valence: PerIon) -> "ActivityCoefficients":
-        """These with the equation that `excess_from_activity` has to solve already solved at these activities.
+        """These coefficients with the equation of `excess_from_activity` already solved at these activities.
 
-        Only its derivatives are then left to work out, however often.
+        Only derivatives of its solution are then left to work out, however often.
         """
         return self
 
     def activity(self, concentration: PerIon, valence: PerIon) -> Float[Array, "ion *place"]:
-        """gamma c, mM."""
-        own = self.excess_from_concentration(concentration, valence)
-        return jnp.stack([c * jnp.exp(e) for c, e in zip(concentration, own, strict=True)])
+        """gamma c, mM, from concentrations in mM."""
+        excess = self.excess_from_concentration(concentration, valence)
+        return jnp.stack([c * jnp.exp(e) for c, e in zip(concentration, excess, strict=True)])
 
 
 class ActivityModel(eqx.Module):
-    """A model of mu_ex as a channel names it."""
+    """How the ions of a channel depart from ideality."""
 
     @abc.abstractmethod
     def coefficients(self, ion_names: Sequence[str], permittivity: Number, temperature: Number) -> ActivityCoefficients:
@@ -75,7 +79,7 @@ class ActivityModel(eqx.Module):
     def problems(
         self, valence: Mapping[str, int], baths: Baths, permittivity: Number, temperature: Number
     ) -> list[str]:
-        """What is wrong with the model for these ions and baths, as `path: reason`; of known numbers."""
+        """What is wrong with the model for these ions and baths, each as `path: reason`; of known numbers."""
         return []
 
 
@@ -99,15 +103,20 @@ class Ideal(ActivityModel):
         return "none (point ions)"
 
 
+# --- ions of finite size ------------------------------------------------------------------------
+
+
 class Steric(ActivityModel):
     """Ions of finite size on a lattice: with volumes v = a³, mu_ex_k = −(v_k/v₀) ln(1 − Σ v_j c_j).
 
-    size: a, nm, the edge of the cube an ion fills: a number for all of them, or one by name. solvent: edge of the cube
-    of volume v₀ that a molecule of solvent fills. Without it, ions of one size have it too: Bikerman's law
-    mu_ex = −ln(1 − a³ Σ c), whose concentrations are explicit, c = γc / (1 + a³ Σ γc). Ions of several sizes are among
-    molecules of water, of 0.31 nm; the factor v_k/v₀ is what makes their mu_ex the derivative of a free energy.
-    Bikerman (1942, Phil. Mag. 33:384); Kilic, Bazant & Ajdari (2007, Phys. Rev. E 75:021502); for several sizes
-    Li (2009, Nonlinearity 22:811), Zhou, Wang & Li (2011, Phys. Rev. E 84:021901).
+    - size: a, nm, the edge of the cube that an ion fills: one for all ions, or one by name.
+    - solvent: nm, edge of the cube of volume v₀ that a molecule of solvent fills. If it is not given, ions of one size
+      have it too: Bikerman's model mu_ex = −ln(1 − a³ Σ c), whose concentrations are explicit,
+      c = γc / (1 + a³ Σ γc). Ions of several sizes are then among molecules of water, of 0.31 nm.
+
+    The factor v_k/v₀ makes mu_ex of ions of several sizes the derivative of a free energy. Bikerman (1942, Phil. Mag.
+    33:384); Kilic, Bazant & Ajdari (2007, Phys. Rev. E 75:021502); for several sizes Li (2009, Nonlinearity 22:811),
+    Zhou, Wang & Li (2011, Phys. Rev. E 84:021901).
     """
 
     size: Mapping[str, Number] | Number
@@ -155,14 +164,14 @@ class Steric(ActivityModel):
 
 
 class StericCoefficients(ActivityCoefficients):
-    """mu_ex_k = (v_k/v₀) t, t = −ln(1 − Σ v c): see `Steric`."""
+    """mu_ex_k = (v_k/v₀) t with t = −ln(1 − Σ v c): see `Steric`."""
 
-    volume: Float[Array, " ion"]
+    volume: Float[Array, "ion ..."]
     """v, 1/mM."""
-    ratio: Float[Array, " ion"] | None
+    ratio: Float[Array, "ion ..."] | None
     """v/v₀; 1 for all ions if not given."""
-    root: Float[Array, "*place"] | None = None
-    """t = −ln(1 − Σ v c), where it is known."""
+    root: Float[Array, "..."] | None = None
+    """t, where it is known."""
 
     def excess_from_concentration(self, concentration, valence):
         t = -jnp.log1p(-sum(v * c for v, c in zip(self.volume, concentration, strict=True)))
@@ -170,9 +179,9 @@ class StericCoefficients(ActivityCoefficients):
 
     def excess_from_activity(self, log_activity, valence):
         if self.ratio is None:
-            return self._excess(self._ideal(log_activity), log_activity)
+            return self._excess(self._bikerman_root(log_activity), log_activity)
         root = self.solve_at(log_activity, valence).root if self.root is None else self.root
-        return self._excess(_implicit(_filling, root, self._terms(log_activity)), log_activity)
+        return self._excess(implicit_root(_filling, root, self._terms(log_activity)), log_activity)
 
     def solve_at(self, log_activity, valence):
         if self.ratio is None:
@@ -180,12 +189,13 @@ class StericCoefficients(ActivityCoefficients):
         # `_filling` falls in t with slopes between those of its terms, 1 and v/v₀, and is convex.
         slopes = [jnp.ones(()), *self.ratio]
         steepest, flattest = (functools.reduce(of, slopes) for of in (jnp.maximum, jnp.minimum))
-        ideal = self._ideal(log_activity)
-        low, high = ideal / steepest, ideal / flattest
-        return StericCoefficients(self.volume, self.ratio, _solved(_filling, low, high, low, self._terms(log_activity)))
+        bikerman = self._bikerman_root(log_activity)
+        low, high = bikerman / steepest, bikerman / flattest
+        root = bracketed_root(_filling, low, high, self._terms(log_activity), guess=low, **_NEWTON)
+        return StericCoefficients(self.volume, self.ratio, root)
 
-    def _ideal(self, log_activity):
-        """ln(1 + Σ v a)."""
+    def _bikerman_root(self, log_activity):
+        """ln(1 + Σ v a): t where all ratios are 1."""
         return _log_sum([1.0, *self.volume], [jnp.zeros_like(log_activity[0]), *log_activity])
 
     def _excess(self, t, ions):
@@ -195,16 +205,27 @@ class StericCoefficients(ActivityCoefficients):
         return list(self.volume), list(log_activity), list(self.ratio)
 
 
+def _filling(t, terms):
+    """ln(e^−t + Σ v a e^(−t v/v₀)): zero where t = −ln(1 − Σ v c), with a the activities."""
+    volume, log_activity, ratio = terms
+    return _log_sum([1.0, *volume], [-t, *(a - r * t for a, r in zip(log_activity, ratio, strict=True))])
+
+
+# --- Davies' equation ---------------------------------------------------------------------------
+
+
 class Davies(ActivityModel):
     """Davies' equation: mu_ex_k = −A ln10 z_k² (√I/(1 + √I) − B I), I = ½ Σ z² c in M, up to I = 0.5 M.
 
-    slope: A, M^-½; if not given, Debye and Hückel's from the bath permittivity and the temperature,
-    `theory.debye_huckel_slope`. coefficient: B, 0.3. Davies (1962, Ion Association).
+    - slope: A, M^-½; if not given, that of Debye and Hückel for the permittivity of the baths and the temperature,
+      `theory.debye_huckel_slope`.
+    - coefficient: B.
 
-    The linear term is a fit to some 0.5 M. Beyond it grows without bound, and would make Ca2+ fifty times too active at
-    the concentrations in a charged pore: there mu_ex keeps its value at 0.5 M. That leaves a kink, small since the
-    law is almost flat there (its lowest point is at 0.4 M). Concentrations are unique where activities rise with
-    them, A ln10 z² I d(…)/dI < 1: in water up to z = 3, and else refused.
+    The linear term is a fit up to some 0.5 M. Beyond, it grows without bound, and would make Ca2+ fifty times too
+    active at the concentrations in a charged pore: there mu_ex keeps its value at 0.5 M. The kink that this leaves is
+    small, since the equation is almost flat there (its minimum is at 0.4 M). Concentrations are unique if activities
+    rise with them, A ln10 z² I d(√I/(1 + √I) − B I)/dI < 1: in water up to z = 3, otherwise the channel is refused.
+    Davies (1962, Ion Association).
     """
 
     slope: Number | None = None
@@ -215,9 +236,9 @@ class Davies(ActivityModel):
         return DaviesCoefficients(jnp.asarray(slope, float), jnp.asarray(self.coefficient, float))
 
     def describe(self, permittivity, temperature):
-        law = self.coefficients((), permittivity, temperature)
+        own = self.coefficients((), permittivity, temperature)
         return (
-            f"Davies, A = {float(law.slope):.4g} M^-½, B = {float(law.coefficient):g}, "
+            f"Davies, A = {float(own.slope):.4g} M^-½, B = {float(own.coefficient):g}, "
             f"constant beyond I = {DAVIES_LIMIT:g} M"
         )
 
@@ -229,7 +250,7 @@ class Davies(ActivityModel):
             found.append(f"activity.coefficient: must be finite, not {float(self.coefficient):g}")
         if found:
             return found
-        # The steepest A ln10 I d(…)/dI within the limit; it has one maximum, smooth on this grid.
+        # The largest A ln10 I d(√I/(1 + √I) − B I)/dI within the limit; it has one maximum.
         root = np.sqrt(np.linspace(0.0, DAVIES_LIMIT, 2001))
         rise = root / (2 * (1 + root) ** 2) - float(self.coefficient) * root**2
         slope = float(self.coefficients((), permittivity, temperature).slope)
@@ -245,9 +266,9 @@ class Davies(ActivityModel):
 class DaviesCoefficients(ActivityCoefficients):
     """mu_ex_k = −A ln10 z_k² (√I/(1 + √I) − B I): see `Davies`."""
 
-    slope: Float[Array, ""]
-    coefficient: Float[Array, ""]
-    root: Float[Array, "*place"] | None = None
+    slope: Float[Array, "..."]
+    coefficient: Float[Array, "..."]
+    root: Float[Array, "..."] | None = None
     """ln of the ionic strength in M, where it is known."""
 
     def excess_from_concentration(self, concentration, valence):
@@ -256,18 +277,19 @@ class DaviesCoefficients(ActivityCoefficients):
 
     def excess_from_activity(self, log_activity, valence):
         root = self.solve_at(log_activity, valence).root if self.root is None else self.root
-        return self._excess(_implicit(_strength_gap, root, self._terms(log_activity, valence)), valence)
+        return self._excess(implicit_root(_strength_gap, root, self._terms(log_activity, valence)), valence)
 
     def solve_at(self, log_activity, valence):
-        start = _log_sum(_half_squares(valence), log_activity)  # of an ideal solution
+        guess = _log_sum(_half_squares(valence), log_activity)  # of an ideal solution
         steepest = jnp.log(10.0) * self.slope * functools.reduce(jnp.maximum, [z * z for z in valence])
         # Up to the limit √I/(1 + √I) and B I lie between 0 and their values there.
         linear = self.coefficient * DAVIES_LIMIT
         root = DAVIES_LIMIT**0.5 / (1 + DAVIES_LIMIT**0.5)
-        low = start + steepest * jnp.minimum(-linear, 0.0)
-        high = start + steepest * (root + jnp.maximum(-linear, 0.0))
+        low = guess + steepest * jnp.minimum(-linear, 0.0)
+        high = guess + steepest * (root + jnp.maximum(-linear, 0.0))
         terms = self._terms(log_activity, valence)
-        return DaviesCoefficients(self.slope, self.coefficient, _solved(_strength_gap, low, high, start, terms))
+        solution = bracketed_root(_strength_gap, low, high, terms, guess=guess, **_NEWTON)
+        return DaviesCoefficients(self.slope, self.coefficient, solution)
 
     def _terms(self, log_activity, valence):
         return list(valence), list(log_activity), self.slope, self.coefficient
@@ -277,17 +299,8 @@ class DaviesCoefficients(ActivityCoefficients):
         return [z * z * factor for z in valence]
 
 
-# --- the scalar equations behind the concentrations ---------------------------------------------
-
-
-def _filling(t, terms):
-    """ln(e^−t + Σ v a e^(−t v/v₀)): zero where t = −ln(1 − Σ v c), with a the activities."""
-    volume, log_activity, ratio = terms
-    return _log_sum([1.0, *volume], [-t, *(a - r * t for a, r in zip(log_activity, ratio, strict=True))])
-
-
 def _strength_gap(log_strength, terms):
-    """ln of the ionic strength (M) that the activities have at that of an argument, less the argument."""
+    """ln of the ionic strength (M) that the activities have at a given ionic strength, less the logarithm of that."""
     valence, log_activity, slope, coefficient = terms
     factor = jnp.log(10.0) * slope * _davies(log_strength, coefficient)
     exponents = [a + z * z * factor for z, a in zip(valence, log_activity, strict=True)]
@@ -309,39 +322,3 @@ def _log_sum(weights, exponents):
     """ln Σ w eˣ without overflow."""
     largest = jax.lax.stop_gradient(functools.reduce(jnp.maximum, exponents))
     return largest + jnp.log(sum(w * jnp.exp(x - largest) for w, x in zip(weights, exponents, strict=True)))
-
-
-def _solved(falling, low, high, guess, terms):
-    """x where falling(x, terms), decreasing in x, is zero: Newton's method, halving wherever it leaves the bracket.
-
-    A constant to differentiation; `_implicit` gives it its derivatives.
-    """
-    low, high, guess, terms = jax.lax.stop_gradient((low, high, guess, terms))
-    shape = jnp.broadcast_shapes(*(jnp.shape(x) for x in (low, high, guess)))
-    low, high, guess = (jnp.broadcast_to(x, shape) for x in (low, high, guess))
-
-    def step(state):
-        x, low, high, _, count = state
-        value, slope = jax.jvp(lambda x: falling(x, terms), (x,), (jnp.ones_like(x),))
-        low, high = jnp.where(value > 0, x, low), jnp.where(value > 0, high, x)
-        newton = x - value / slope
-        moved = jnp.where((newton >= low) & (newton <= high), newton, (low + high) / 2)
-        return moved, low, high, jnp.abs(moved - x).max(), count + 1
-
-    moving = lambda state: (state[3] > _SETTLED) & (state[4] < _STEPS)
-    return jax.lax.while_loop(moving, step, (guess, low, high, jnp.array(jnp.inf), 0))[0]
-
-
-@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _implicit(falling, x, terms):
-    """x itself, with the derivatives, of any order, that falling(x, terms) = 0 gives it by the implicit function
-    theorem."""
-    return x
-
-
-@_implicit.defjvp
-def _(falling, primals, tangents):
-    x, terms = _implicit(falling, *primals), primals[1]
-    _, pushed = jax.jvp(lambda t: falling(x, t), (terms,), (tangents[1],))
-    _, slope = jax.jvp(lambda x: falling(x, terms), (x,), (jnp.ones_like(x),))
-    return x, -pushed / slope

@@ -1,10 +1,10 @@
 """The problem: a pore, its charges, its ions, its two baths and the reservoirs around it.
 
-Frozen `equinox` modules, so a `Channel` is a pytree: every number in it can be differentiated,
-batched or fitted, and a changed copy is made with `eqx.tree_at` or the `with_…` methods. Physics
-only: nothing here knows how the equations are discretised.
+A `Channel` is a frozen `equinox` module and so a pytree: its numbers can be batched, fitted and differentiated.
+Changed copies are made by the `with_…` methods. Nothing here knows how the equations are discretised.
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,15 +14,17 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
-from pnp import units
+from pnp import quantity, units
 from pnp.channel.activity import ActivityModel, Ideal
-from pnp.channel.charge import ReflectedCharge, VolumeCharge
+from pnp.channel.charge import VolumeCharge
 from pnp.channel.ions import Ion, ion
+from pnp.channel.label import Label
 from pnp.channel.limits import MAX_POSITION_ENERGY
 from pnp.channel.membrane import Membrane, Reservoir
 from pnp.channel.pore import Pore
-from pnp.channel.profiles import ChannelError, Reflected, as_profile
+from pnp.channel.profiles import ChannelError, as_profile
 from pnp.channel.validate import problems
+from pnp.channel.values import get_value, put_values
 from pnp.theory.electrolyte import born_energy, debye_length
 from pnp.tracing import is_traced
 
@@ -36,54 +38,66 @@ WATER_PERMITTIVITY = 78.4
 class Channel(eqx.Module):
     """A complete problem. Make one with `pnp.load` or `Channel.from_profiles`.
 
-    ions: the species, in the order of `ion_names`. inside, outside: bath concentrations in mM.
-    temperature: K. reservoirs: in front of the inside and the outside mouth.
-    bath_permittivity: relative. activity_model: how ions depart from ideality, point ions unless given.
-    membrane: what the pore passes through, which only two-dimensional problems see.
+    - ions: the species, by name; `ion_names` is their order in arrays.
+    - pore: what lies between the two mouths.
+    - inside, outside: concentrations in the baths by ion, mM.
+    - temperature: K.
+    - reservoirs: in front of the inside and the outside mouth.
+    - bath_permittivity: relative.
+    - activity_model: how ions depart from ideality.
+    - membrane: what the pore passes through; only two-dimensional problems see it.
+    - label: its texts, see `name`. They take no part in compilation.
+
+    Currents can be differentiated by all numbers except positions where something jumps, such as the ends of the
+    pore: nodes of the mesh lie there, and are constants to differentiation. `ChannelNumber.smooth` says which.
     """
 
     ions: dict[str, Ion]
     pore: Pore
-    inside: dict[str, Float[Array, ""]]
-    outside: dict[str, Float[Array, ""]]
-    temperature: Float[Array, ""]
+    inside: dict[str, Float[Array, "*case"]]
+    outside: dict[str, Float[Array, "*case"]]
+    temperature: Float[Array, "*case"]
     reservoirs: tuple[Reservoir, Reservoir]
-    bath_permittivity: Float[Array, ""]
+    bath_permittivity: Float[Array, "*case"]
     activity_model: ActivityModel
     membrane: Membrane
     ion_names: tuple[str, ...] = eqx.field(static=True)
-    name: str = eqx.field(static=True)
-    source: str = eqx.field(static=True)
+    label: Label = eqx.field(static=True)
 
     def __init__(
         self,
         ions: Mapping[str, Ion],
         pore: Pore,
-        inside: Mapping[str, ArrayLike],
-        outside: Mapping[str, ArrayLike],
-        temperature: ArrayLike = units.ROOM_TEMPERATURE,
+        inside: Mapping[str, Any],
+        outside: Mapping[str, Any],
+        temperature: ArrayLike | str = units.ROOM_TEMPERATURE,
         reservoirs: tuple[Reservoir, Reservoir] = (Reservoir(), Reservoir()),
         bath_permittivity: ArrayLike = WATER_PERMITTIVITY,
         name: str = "channel",
-        source: str = "",
         activity_model: ActivityModel = IDEAL,
         membrane: Membrane = MEMBRANE,
+        description: str = "",
+        validity: str = "",
     ):
-        """See the class. `source` is the resolved text the channel was made from, kept as provenance.
+        """A channel from its parts.
+
+        - inside, outside: mM, temperature: K, or strings with a unit. An ion that is not named is absent.
+        - name, description, validity: texts for messages and files; validity says how far to trust the channel.
+        - otherwise as in the class.
 
         Raises ChannelError with every problem found, such as a bath that is not neutral.
         """
         self.ions = _as_arrays(dict(ions))
         self.ion_names = tuple(ions)
         self.pore = _as_arrays(pore)
-        self.inside = {k: jnp.asarray(v, float) for k, v in inside.items()}
-        self.outside = {k: jnp.asarray(v, float) for k, v in outside.items()}
-        self.temperature = jnp.asarray(temperature, float)
+        absent = dict.fromkeys(ions, 0.0)
+        self.inside, self.outside = (_concentrations({**absent, **bath}) for bath in (inside, outside))
+        self.temperature = quantity.as_array(temperature, quantity.TEMPERATURE)
         self.reservoirs = _as_arrays(reservoirs)
         self.bath_permittivity = jnp.asarray(bath_permittivity, float)
         self.activity_model = _as_arrays(activity_model)
         self.membrane = _as_arrays(membrane)
-        self.name, self.source = name, source
+        self.label = Label(name, description, validity)
         self.validate()
 
     @staticmethod
@@ -94,25 +108,26 @@ class Channel(eqx.Module):
         fixed_charge: Any = 0.0,
         permittivity: Any = WATER_PERMITTIVITY,
         ions: Mapping[str, Ion] | Sequence[str],
-        inside: Mapping[str, ArrayLike],
-        outside: Mapping[str, ArrayLike],
+        inside: Mapping[str, Any],
+        outside: Mapping[str, Any],
         diffusivity: Mapping[str, Any] | None = None,
         pmf: Mapping[str, Any] | None = None,
         born: bool = False,
         activity_model: ActivityModel = IDEAL,
-        temperature: ArrayLike = units.ROOM_TEMPERATURE,
+        temperature: ArrayLike | str = units.ROOM_TEMPERATURE,
         name: str = "channel",
         membrane: Membrane = MEMBRANE,
     ) -> "Channel":
-        """A channel from profiles along x, from bath to bath: exactly what they say, no reservoirs.
+        """A channel from profiles along x, from bath to bath, without reservoirs.
 
-        x: nm, increasing; the first and last are the bath ends; a repeated x is a jump.
-        area (nm²), fixed_charge (M), permittivity (relative), diffusivity[ion] (nm²/ns), pmf[ion]
-        (kT): each a scalar, an array like x, or a callable of x written with `jax.numpy`.
-        ions: `{"K": pnp.Ion(...)}`, or the names of built-in ones. inside, outside: mM.
-        born: whether to add the Born energy of the permittivity against water's, for which ions need a radius.
-        activity_model: how ions depart from ideality, `pnp.activity.Steric` or `pnp.activity.Davies`.
-        membrane: for two dimensions.
+        - x: nm, increasing; the first and the last are the ends of the baths, a repeated x is a jump.
+        - area (nm²), fixed_charge (M), permittivity (relative), diffusivity[ion] (nm²/ns), pmf[ion] (kT): each a
+          scalar, an array like x, or a callable of x written with `jax.numpy`.
+        - ions: `{"K": pnp.Ion(...)}`, or the names of built-in ones.
+        - inside, outside: mM, temperature: K, or strings with a unit.
+        - born: whether to add the Born energy of the permittivity against water's; the ions need a radius.
+        - activity_model: `pnp.activity.Steric`, `pnp.activity.Davies` or, for point ions, `pnp.activity.Ideal`.
+        - membrane: for two dimensions.
 
         Raises ChannelError.
         """
@@ -122,31 +137,113 @@ class Channel(eqx.Module):
             except KeyError as error:
                 raise ChannelError(error.args[0]) from None
         x = jnp.asarray(x, float)
-        charge = VolumeCharge(as_profile(fixed_charge, x), x[0], x[-1])
         pore = Pore(
             start=x[0],
             end=x[-1],
             area=as_profile(area, x),
             permittivity=as_profile(permittivity, x),
-            charge=(charge,),
+            charge=(VolumeCharge(as_profile(fixed_charge, x), x[0], x[-1]),),
             diffusivity={k: as_profile(v, x) for k, v in (diffusivity or {}).items()},
             pmf={k: as_profile(v, x) for k, v in (pmf or {}).items()},
             born=born,
         )
-        none = Reservoir("none")
+        none = (Reservoir("none"),) * 2
+        more = (name, activity_model, membrane)
+        return Channel(ions, pore, inside, outside, temperature, none, WATER_PERMITTIVITY, *more)
+
+    # --- texts ---
+
+    @property
+    def name(self) -> str:
+        """What the channel is called in messages and files."""
+        return self.label.name
+
+    @property
+    def description(self) -> str:
+        """One line on what it is; may be empty."""
+        return self.label.description
+
+    @property
+    def validity(self) -> str:
+        """One line on how far to trust it; may be empty."""
+        return self.label.validity
+
+    def with_texts(self, **texts: str) -> "Channel":
+        """A copy with another `name`, `description` or `validity`."""
+        own = {"name": self.name, "description": self.description, "validity": self.validity}
+        parts = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        copy = object.__new__(Channel)  # without the checks of __init__, which numbers being traced would not pass
+        for name, part in {**parts, "label": Label(**{**own, **texts})}.items():
+            object.__setattr__(copy, name, part)
+        return copy
+
+    # --- numbers by their paths, and copies with other numbers ---
+
+    @property
+    def stacked(self) -> bool:
+        """Whether this is a stack of channels, whose numbers are arrays [case]: see `pnp.stack`."""
+        return self.temperature.ndim > 0
+
+    def value(self, path: str) -> Float[Array, "*case"]:
+        """The number of a path as in a channel file, such as "pore.charge.0.amount", in the units of `pnp.units`.
+
+        `pnp.channel.numbers` says which there are; the channel may be traced by JAX, and stacked.
+
+        Raises KeyError, which names the nearest paths.
+        """
+        return get_value(self, path)
+
+    def with_values(self, values: Mapping[str, Any]) -> "Channel":
+        """A copy with other numbers by their paths.
+
+        - values: `{"inside.K": 10.0, "inside.Cl": "10 mM", "pore.radius.scale": 1.1}`; each a number in the unit of
+          `pnp.units`, a string with its unit, or an array that JAX may trace; [case] if the channel is stacked.
+
+        Raises KeyError for a path that is none, ValueError for a value of the wrong kind or two paths that set the
+        same number, ChannelError if the changed channel cannot be solved. The last is checked if all numbers are
+        known and the channel is not stacked. Derivatives by numbers that are not `smooth` are NaN.
+        """
+        copy = put_values(self, values)
+        copy.validate()
+        return copy
+
+    def with_baths(self, inside: Mapping[str, Any] | None = None, outside: Mapping[str, Any] | None = None):
+        """A copy with other concentrations in the baths (mM, or strings with a unit); other ions keep theirs.
+
+        Raises ChannelError, as `with_values` does.
+        """
+        baths = [{**own, **_concentrations(new or {})} for own, new in ((self.inside, inside), (self.outside, outside))]
+        copy = eqx.tree_at(lambda c: [c.inside, c.outside], self, baths)
+        copy.validate()
+        return copy
+
+    def reflected(self) -> "Channel":
+        """The same channel with x turned round: its I–V curve is −I(−V) of this one."""
         return Channel(
-            ions,
-            pore,
-            inside,
-            outside,
-            temperature,
-            (none, none),
-            name=name,
-            activity_model=activity_model,
-            membrane=membrane,
+            {k: self.ions[k] for k in self.ion_names},
+            self.pore.reflected(),
+            self.outside,
+            self.inside,
+            self.temperature,
+            self.reservoirs[::-1],
+            self.bath_permittivity,
+            f"{self.name}, reflected",
+            self.activity_model,
+            self.membrane.reflected(),
+            self.description,
+            self.validity,
         )
 
-    # -- what the equations ask for --
+    def validate(self) -> None:
+        """Raise ChannelError naming everything that is wrong; skipped if numbers are traced or the channel stacked."""
+        if is_traced(self) or self.stacked:
+            return
+        with jax.ensure_compile_time_eval():  # known numbers are looked at even where a program is being traced
+            found = problems(self)
+        if found:
+            raise ChannelError("; ".join(found))
+
+    # --- what the equations need ---
 
     @property
     def valence(self) -> np.ndarray:
@@ -156,9 +253,7 @@ class Channel(eqx.Module):
     @property
     def bath_concentration(self) -> Float[Array, "2 ion"]:
         """Inside and outside, mM."""
-        zero = jnp.zeros(())
-        rows = [[bath.get(k, zero) for k in self.ion_names] for bath in (self.inside, self.outside)]
-        return jnp.stack([jnp.stack(row) for row in rows])
+        return jnp.stack([jnp.stack([bath[k] for k in self.ion_names]) for bath in (self.inside, self.outside)])
 
     @property
     def debye_length(self) -> Float[Array, " 2"]:
@@ -172,7 +267,7 @@ class Channel(eqx.Module):
 
     @property
     def domain(self) -> tuple[Array, Array]:
-        """Where the two baths are held at their concentrations: (first x, last x), nm."""
+        """Where the baths have their given concentrations: (first x, last x), nm."""
         left, right = (
             r.extent(a, d) for r, a, d in zip(self.reservoirs, self.mouth_area, self.debye_length, strict=True)
         )
@@ -214,7 +309,7 @@ class Channel(eqx.Module):
         return jnp.stack([zero if p is None else self._pick(x, p(x), 0.0) for p in own], -1)
 
     def born_energy(self, x):
-        """[..., ion] Born energy at x, kT, within ±`MAX_POSITION_ENERGY`; zero unless `pore.born`."""
+        """[..., ion] Born energy at x, kT, cut to ±`limits.MAX_POSITION_ENERGY`; zero unless `pore.born`."""
         if not self.pore.born:
             return jnp.zeros((*jnp.shape(x), len(self.ion_names)))
 
@@ -232,122 +327,24 @@ class Channel(eqx.Module):
         return self.pmf(x) + self.born_energy(x) if self.pore.born else self.pmf(x)
 
     def breakpoints(self) -> Float[Array, " point"]:
-        """Where properties or their slopes jump, the mouths and both ends of the domain: sorted, nm.
-
-        Points that differ by rounding alone count as one, repeated.
-        """
-        return self._sorted([*self.pore.area.breakpoints(), *self._edges()], *self.domain)
-
-    def wall_breakpoints(self) -> Float[Array, " point"]:
-        """Where properties, the wall or its slope jump, and the mouths, from one mouth to the other: sorted, nm.
-
-        As `breakpoints`, but that both ends of a shoulder take the place of a jump of the radius.
-        """
-        return self._sorted([*self.pore.wall_breakpoints(), *self._edges()], self.pore.start, self.pore.end)
-
-    def _edges(self) -> list[Any]:
-        """Where what the pore holds jumps, its mouths included."""
-        inner = [j for p in self.pore.contents() for j in p.breakpoints()]
-        return [self.pore.start, self.pore.end, *inner, *(j for c in self.pore.charge for j in c.breakpoints())]
-
-    def _sorted(self, points, first, last):
-        points = jnp.stack([jnp.asarray(p, float) for p in [first, *points, last]])
-        points = jnp.sort(jnp.clip(points, first, last))
-        distinct = jnp.diff(points, prepend=-jnp.inf) > 1e-9 * (self.pore.end - self.pore.start)
-        return points[jax.lax.cummax(jnp.where(distinct, jnp.arange(points.size), 0))]
+        """Where properties or their slopes jump, the mouths and both ends of the domain: sorted, nm."""
+        return self.pore.sorted_points([*self.pore.area.breakpoints(), *self.pore.edges()], *self.domain)
 
     def scales(self) -> Float[Array, "feature 2"]:
-        """(position, length) of smooth charge features, nm."""
+        """(position, length) of smooth features of the charge, nm."""
         pairs = [pair for c in self.pore.charge for pair in c.scales()]
         return jnp.array(pairs, float).reshape(-1, 2)
-
-    # -- what two dimensions ask for besides --
-
-    def wall_radius(self, x):
-        """Radius of the pore's wall at x, nm; beyond the mouths that of the mouth.
-
-        That of the cross-section, but that a jump of it in a table is a straight shoulder of 45°, as long as the
-        jump is high and half to each side of it, since a grid that follows the wall cannot have a step. It takes
-        half of the shorter of the two stretches beside it at most; at a mouth it lies inside the pore altogether.
-        """
-        return self.pore.wall_radius(x)
-
-    def surface_density(self, x):
-        """Fixed charge on the wall at x, e/nm²; zero outside the pore."""
-        return self._pick(x, sum((c.surface_density(x) for c in self.pore.charge), jnp.zeros(jnp.shape(x))), 0.0)
-
-    def water_charge(self, x):
-        """Fixed charge in the pore's water at x, e/nm³, spread over the cross-section; zero outside the pore."""
-        area = jnp.pi * self.wall_radius(x) ** 2
-        charges = [c for c in self.pore.charge if c.place == "water"]
-        line = sum((c.line_density(x, area) for c in charges), jnp.zeros(jnp.shape(x)))
-        return self._pick(x, line / area, 0.0)
-
-    def protein_charge(self, x):
-        """(density in e/nm³ at x, depth in nm) of each charge that is fixed in the protein, from the wall to `depth`.
-
-        A ring or a segment keeps its amount and a volume density its value. Zero outside the pore.
-        """
-        wall, found = self.wall_radius(x), []
-        for charge in (c for c in self.pore.charge if c.place == "protein"):
-            area = jnp.pi * ((wall + charge.depth) ** 2 - wall**2)
-            found.append((self._pick(x, charge.line_density(x, area) / area, 0.0), charge.depth))
-        return found
 
     def _pick(self, x, inner, left, right=None):
         right = left if right is None else right
         return jnp.where(x < self.pore.start, left, jnp.where(x > self.pore.end, right, inner))
 
-    # -- copies --
 
-    def with_baths(self, inside: Mapping | None = None, outside: Mapping | None = None) -> "Channel":
-        """A copy with other bath concentrations (mM); ions not named keep theirs."""
-        arrays = lambda bath: {k: jnp.asarray(v, float) for k, v in bath.items()}
-        baths = ({**self.inside, **arrays(inside or {})}, {**self.outside, **arrays(outside or {})})
-        copy = eqx.tree_at(lambda c: (c.inside, c.outside), self, baths)
-        copy.validate()
-        return copy
-
-    def reflected(self) -> "Channel":
-        """The same channel turned round: its I–V curve is −I(−V) of this one."""
-        pore = self.pore
-        mirrored = Pore(
-            start=-pore.end,
-            end=-pore.start,
-            area=Reflected(pore.area),
-            permittivity=Reflected(pore.permittivity),
-            charge=tuple(ReflectedCharge(c) for c in pore.charge),
-            diffusivity={k: Reflected(p) for k, p in pore.diffusivity.items()},
-            diffusivity_factor=Reflected(pore.diffusivity_factor),
-            pmf={k: Reflected(p) for k, p in pore.pmf.items()},
-            born=pore.born,
-        )
-        return Channel(
-            {k: self.ions[k] for k in self.ion_names},
-            mirrored,
-            self.outside,
-            self.inside,
-            self.temperature,
-            self.reservoirs[::-1],
-            self.bath_permittivity,
-            f"{self.name}, reflected",
-            activity_model=self.activity_model,
-            membrane=self.membrane.reflected(),
-        )
-
-    # -- checks --
-
-    def validate(self) -> None:
-        """Raise ChannelError naming everything that is wrong; skipped on traced values."""
-        if is_traced(self):
-            return
-        with jax.ensure_compile_time_eval():  # known numbers are looked at even where a program is being traced
-            found = problems(self)
-        if found:
-            raise ChannelError("; ".join(found))
+def _concentrations(bath: Mapping[str, Any]) -> dict[str, Array]:
+    return {name: quantity.as_array(c, quantity.CONCENTRATION) for name, c in bath.items()}
 
 
 def _as_arrays(tree):
-    """Every number as a float64 array, so that all of them are differentiated and none is compiled in."""
+    """Every number as a float64 array, so that all of them can be differentiated and none is compiled in."""
     number = lambda leaf: isinstance(leaf, int | float | np.number | np.ndarray)
     return jax.tree.map(lambda leaf: jnp.asarray(leaf, float) if number(leaf) else leaf, tree)

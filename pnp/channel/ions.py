@@ -1,4 +1,4 @@
-"""Ions: what they are made of, and the ones that are built in."""
+"""Ions: what the equations know of them, and those that are built in."""
 
 import difflib
 
@@ -7,16 +7,16 @@ from jaxtyping import Array, Float
 
 
 class Ion(eqx.Module):
-    """An ion species (or, with valence 0, a neutral solute).
+    """An ion species, or, with valence 0, a neutral solute.
 
-    `valence`: charge in e, an integer. `diffusivity`: in the bath, nm²/ns (1e-9 m²/s).
-    `radius`: bare ionic radius in nm, or None where it is not known (nothing in the point-ion
-    equations needs it).
+    - valence: charge in e, an integer.
+    - diffusivity: in the bath, nm²/ns (1e-9 m²/s).
+    - radius: bare ionic radius, nm; None where it is not known. Only the Born energy needs it.
     """
 
     valence: int = eqx.field(static=True)
-    diffusivity: Float[Array, ""] | float
-    radius: Float[Array, ""] | float | None = None
+    diffusivity: Float[Array, "*case"] | float
+    radius: Float[Array, "*case"] | float | None = None
 
 
 # Diffusivity at 25 °C and infinite dilution: CRC Handbook of Chemistry and Physics, "Ionic
@@ -42,7 +42,7 @@ BUILT_IN = {
 
 
 def ion(name: str) -> Ion:
-    """The built-in ion called `name`; KeyError with the nearest names if there is none."""
+    """The built-in ion of that name. Raises KeyError, which names the nearest."""
     if name in BUILT_IN:
         return BUILT_IN[name]
     near = difflib.get_close_matches(name, BUILT_IN, n=3, cutoff=0.4)

@@ -4,37 +4,39 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+Number = Float[Array, "*case"] | float
+
 
 class Membrane(eqx.Module):
-    """The slab the pore passes through; only two-dimensional problems know of it.
+    """The slab that the pore passes through; only two-dimensional problems see it.
 
-    permittivity: relative; 2 is that of liquid hydrocarbons, and so of the lipids' tails (Huang & Levitt, 1977,
-    Biophys. J. 17:111). surface_charge: on its inside and its outside face, C/m².
+    - permittivity: relative; 2 is that of liquid hydrocarbons, and so of the tails of lipids (Huang & Levitt, 1977,
+      Biophys. J. 17:111).
+    - surface_charge: on its inside and its outside face, C/m².
     """
 
-    permittivity: Float[Array, ""] | float = 2.0
-    surface_charge: tuple[Float[Array, ""] | float, Float[Array, ""] | float] = (0.0, 0.0)
+    permittivity: Number = 2.0
+    surface_charge: tuple[Number, Number] = (0.0, 0.0)
 
     def reflected(self) -> "Membrane":
-        """The same membrane turned round."""
+        """The same membrane with x turned round."""
         return Membrane(self.permittivity, self.surface_charge[::-1])
 
 
 class Reservoir(eqx.Module):
     """The bath in front of a mouth, as a cross-section that widens with the distance from it.
 
-    kind "hall": A = 2 (A_mouth + π d²), whose resistance from the mouth to infinity is Hall's
-    access resistance 1/(4 σ a) (Hall, 1975, J. Gen. Physiol. 66:531), followed far enough that
-    doubling it changes the current by less than 0.1 %. kind "cone": the radius grows linearly from
-    the mouth's to `radius` over `length` (nm). kind "none": the bath begins at the mouth.
-
-    In two dimensions a "hall" is a half-space without bounds, a "cone" a cylinder of that length and radius in front
-    of the membrane, and with "none" the mouths themselves are held at the baths.
+    - kind "hall": A = 2 (A_mouth + π d²), whose resistance from the mouth to infinity is Hall's access resistance
+      1/(4 σ a) (Hall, 1975, J. Gen. Physiol. 66:531). It extends so far that doubling it changes the current by less
+      than 0.1 %. In two dimensions it is a half-space without bounds.
+    - kind "cone": the radius grows linearly from that of the mouth to `radius` over `length` (nm). In two dimensions it
+      is a cylinder of that length and radius.
+    - kind "none": the bath begins at the mouth.
     """
 
     kind: str = eqx.field(static=True, default="hall")
-    length: Float[Array, ""] | float | None = None
-    radius: Float[Array, ""] | float | None = None
+    length: Number | None = None
+    radius: Number | None = None
 
     def area(self, distance, mouth_area):
         """Cross-section in nm² at `distance` (nm) from a mouth of `mouth_area` (nm²)."""
@@ -44,11 +46,11 @@ class Reservoir(eqx.Module):
         return 2 * (mouth_area + jnp.pi * distance**2)
 
     def extent(self, mouth_area, debye_length):
-        """How far the domain goes into this bath, nm.
+        """How far the domain reaches into this bath, nm.
 
-        The part of a Hall cap beyond X has the resistance 1/(2πσX): against 1/(2σa) for the two
-        caps alone, doubling X changes the current by less than a/(πX), so X = 400 a keeps that
-        below 0.08 % even if the pore itself has no resistance. The double layer must fit too.
+        The part of a Hall reservoir beyond X has the resistance 1/(2πσX), of 1/(2σa) for two of them alone. Doubling X
+        then changes the current by less than a/(πX): at X = 400 a by less than 0.08 %, even if the pore itself has no
+        resistance. The double layer must fit in as well.
         """
         if self.kind == "none":
             return jnp.zeros_like(mouth_area)

@@ -1,8 +1,9 @@
-"""The pore itself: its profiles and charges, and the wall it has in two dimensions."""
+"""The pore itself: its profiles and charges, and the wall that it has in two dimensions."""
 
 from typing import Any, NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
@@ -13,14 +14,19 @@ from pnp.channel.profiles import Constant, Profile, Table
 class Pore(eqx.Module):
     """What lies between the two mouths, from `start` (inside) to `end` (outside), nm.
 
-    `area`: nm². `permittivity`: relative. `diffusivity`: nm²/ns for the ions named, all others
-    have their bath value times `diffusivity_factor`. `pmf`: potential of mean force in kT, zero
-    for ions not named. `charge`: fixed charges, added up. `born`: whether ions have the Born energy of the
-    pore's permittivity against the bath's as well, `theory.born_energy`, cut to ±`limits.MAX_POSITION_ENERGY`.
+    - area: cross-section, nm².
+    - permittivity: relative.
+    - charge: fixed charges, added up.
+    - diffusivity: nm²/ns, by ion; other ions have that of the bath times `diffusivity_factor`.
+    - pmf: potential of mean force by ion, kT; zero for other ions.
+    - born: whether ions also have the Born energy of the pore's permittivity against the bath's,
+      `theory.born_energy`, cut to ±`limits.MAX_POSITION_ENERGY`.
+    - segments: of how many pieces the pore was described, 0 if by profiles. Its tables then have two rows
+      for each piece, and its last charges are those of the pieces.
     """
 
-    start: Float[Array, ""] | float
-    end: Float[Array, ""] | float
+    start: Float[Array, "*case"] | float
+    end: Float[Array, "*case"] | float
     area: Profile
     permittivity: Profile
     charge: tuple[Charge, ...] = ()
@@ -28,35 +34,106 @@ class Pore(eqx.Module):
     diffusivity_factor: Profile = Constant(1.0)
     pmf: dict[str, Profile] = eqx.field(default_factory=dict)
     born: bool = eqx.field(static=True, default=False)
+    segments: int = eqx.field(static=True, default=0)
 
-    def contents(self) -> list[Profile]:
-        """Every profile of the pore but its area."""
-        return [self.permittivity, self.diffusivity_factor, *self.diffusivity.values(), *self.pmf.values()]
+    def reflected(self) -> "Pore":
+        """The same pore with x turned round. It is described by profiles."""
+        turned = lambda profiles: {name: profile.reflected() for name, profile in profiles.items()}
+        return Pore(
+            start=-self.end,
+            end=-self.start,
+            area=self.area.reflected(),
+            permittivity=self.permittivity.reflected(),
+            charge=tuple(c.reflected() for c in self.charge),
+            diffusivity=turned(self.diffusivity),
+            diffusivity_factor=self.diffusivity_factor.reflected(),
+            pmf=turned(self.pmf),
+            born=self.born,
+        )
 
-    def wall_radius(self, x):
-        """Radius of the wall at x, nm; see `Channel.wall_radius`."""
+    def edges(self) -> list[Any]:
+        """Where what the pore holds jumps, its mouths included, nm; where its area does is not."""
+        profiles: list[Any] = [
+            self.permittivity,
+            self.diffusivity_factor,
+            *self.diffusivity.values(),
+            *self.pmf.values(),
+        ]
+        inner = [point for part in (*profiles, *self.charge) for point in part.breakpoints()]
+        return [self.start, self.end, *inner]
+
+    def sorted_points(self, points: list[Any], first: Any, last: Any) -> Float[Array, " point"]:
+        """Positions in increasing order from `first` to `last`, which are included, nm.
+
+        Positions that differ by rounding alone count as one, which is repeated: their number is static.
+        """
+        every = jnp.stack([jnp.asarray(p, float) for p in [first, *points, last]])
+        every = jnp.sort(jnp.clip(every, first, last))
+        distinct = jnp.diff(every, prepend=-jnp.inf) > 1e-9 * (self.end - self.start)
+        return every[jax.lax.cummax(jnp.where(distinct, jnp.arange(every.size), 0))]
+
+    # --- two dimensions ---
+
+    def wall_radius(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Radius of the pore's wall at x, nm; beyond a mouth that of the mouth.
+
+        It is that of the cross-section, except where a table of the area jumps. A mesh that follows the wall
+        cannot have a step, so that the jump is drawn as a straight shoulder of 45°, as long as the jump is
+        high, half on each side of it. A shoulder takes at most half of the shorter of the two stretches
+        beside it; at a mouth it lies inside the pore.
+        """
         x = jnp.clip(x, self.start, self.end)
         radius = jnp.sqrt(self.area(x) / jnp.pi)
         table = self.area.table()
         if table is None:
             return radius
-        at = self._wall(table)
-        point = jnp.clip(jnp.searchsorted(at.x, x, side="right") - 1, 0, at.x.size - 2)
-        first, last = at.first[point], at.last[point]
-        left, right, low, high = at.x[first], at.x[last], at.radius[first], at.radius[last]
+        wall = self._wall(table)
+        point = jnp.clip(jnp.searchsorted(wall.x, x, side="right") - 1, 0, wall.x.size - 2)
+        first, last = wall.first[point], wall.last[point]
+        left, right, low, high = wall.x[first], wall.x[last], wall.radius[first], wall.radius[last]
         share = (x - left) / jnp.where(right > left, right - left, 1.0)
         return jnp.where((point < last) & (right > left), low + share * (high - low), radius)
 
-    def wall_breakpoints(self) -> list[Any]:
-        """Positions where the radius of the wall or its slope jumps."""
+    def wall_breakpoints(self) -> Float[Array, " point"]:
+        """Where properties, the wall or its slope jump, from one mouth to the other: sorted, nm.
+
+        As `Channel.breakpoints`, with both ends of a shoulder in place of a jump of the radius.
+        """
         table = self.area.table()
         if table is None:
-            return self.area.breakpoints()
-        x = self._wall(table).x
-        return [x[i] for i in table.kinks()]
+            own = self.area.breakpoints()
+        else:
+            x = self._wall(table).x
+            own = [x[i] for i in table.kinks()]
+        return self.sorted_points([*own, *self.edges()], self.start, self.end)
+
+    def surface_density(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Fixed charge on the wall at x, e/nm²; zero outside the pore."""
+        return self._inside(x, sum((c.surface_density(x) for c in self.charge), jnp.zeros(jnp.shape(x))))
+
+    def water_charge(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Fixed charge in the water at x, spread over the cross-section, e/nm³; zero outside the pore."""
+        area = jnp.pi * self.wall_radius(x) ** 2
+        charges = [c for c in self.charge if c.place == "water"]
+        line = sum((c.line_density(x, area) for c in charges), jnp.zeros(jnp.shape(x)))
+        return self._inside(x, line / area)
+
+    def protein_charge(self, x: Float[Array, "..."]) -> list[tuple[Float[Array, "..."], Any]]:
+        """(density at x in e/nm³, depth in nm) of each charge that is in the protein, from the wall to its depth.
+
+        Rings and segments keep their amount, volume charges their density. Zero outside the pore.
+        """
+        wall, found = self.wall_radius(x), []
+        for charge in (c for c in self.charge if c.place == "protein"):
+            area = jnp.pi * ((wall + charge.depth) ** 2 - wall**2)
+            found.append((self._inside(x, charge.line_density(x, area) / area), charge.depth))
+        return found
+
+    def _inside(self, x, value):
+        return jnp.where((x < self.start) | (x > self.end), 0.0, value)
 
     def _wall(self, area: Table) -> "_Wall":
-        """Where the points of a table of areas come to lie on the wall: at jumps, at the ends of shoulders."""
+        """The rows of a table of areas as points of the wall: at jumps, as the ends of shoulders."""
         x, radius = area.x, jnp.sqrt(area.y / jnp.pi)
         index = jnp.arange(x.size)
         first, last = jnp.searchsorted(x, x), jnp.searchsorted(x, x, side="right") - 1
@@ -68,13 +145,13 @@ class Pore(eqx.Module):
         to_left = jnp.where(before <= none, 0.0, jnp.where(after <= none, jnp.minimum(rise, before / 2), half))
         to_right = jnp.where(after <= none, 0.0, jnp.where(before <= none, jnp.minimum(rise, after / 2), half))
         shift = jnp.where(index == last, to_right, 0.0) - jnp.where(index == first, to_left, 0.0)
-        # A point that is in no jump has no rise, and stays where it is.
+        # A point outside any jump has no rise, and stays where it is.
         moved = jnp.sqrt(self.area(x + shift) / jnp.pi)
         return _Wall(x + shift, jnp.where(shift == 0, radius, moved), first, last)
 
 
 class _Wall(NamedTuple):
-    """Points of the wall, and for each the first and the last one of the jump that it came from."""
+    """Points of the wall, and for each the first and the last point of the jump that it came from."""
 
     x: Float[Array, " point"]
     radius: Float[Array, " point"]

@@ -12,7 +12,8 @@ from jaxtyping import Array, ArrayLike, Float
 
 from pnp.tracing import is_traced
 
-_SHORT = 32  # points of a table that the mesh can afford a node each
+SHORT_TABLE = 32
+"""Rows of a table up to which each of them is a node of the mesh, and a number with a path of its own."""
 
 
 class ChannelError(ValueError):
@@ -25,69 +26,71 @@ class Profile(eqx.Module):
     @abc.abstractmethod
     def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]: ...
 
+    @abc.abstractmethod
+    def reflected(self) -> "Profile":
+        """The same quantity with x turned round: f(−x)."""
+
     def breakpoints(self) -> list[Any]:
-        """Positions where the quantity or its slope jumps, on which the mesh puts nodes."""
+        """Positions where the quantity or its slope jumps, on which the mesh puts nodes, nm."""
         return []
 
     def table(self) -> "Table | None":
-        """Its values at the points it is given at, a position that is repeated being a jump; None if it has none."""
+        """Its values at the positions it is given at, where a repeated position is a jump; None if it has none."""
         return None
 
 
 class Constant(Profile):
     """The same value everywhere."""
 
-    value: Float[Array, ""] | float
+    value: Float[Array, "*case"] | float
 
     def __call__(self, x):
         return jnp.broadcast_to(self.value, jnp.shape(x)).astype(float)
 
+    def reflected(self):
+        return self
+
 
 class Table(Profile):
-    """Linear between points, constant beyond the ends; a repeated x is a jump.
+    """Linear between the rows, constant beyond the first and the last; a repeated x is a jump.
 
-    The mesh puts nodes on the points of a short table; of a long one, such as a radius profile from
-    HOLE, on the jumps only.
+    The mesh has nodes at every row of a short table. Of a long one, such as a radius profile from HOLE,
+    it has nodes at the jumps only.
     """
 
-    x: Float[Array, " point"]
-    y: Float[Array, " point"]
+    x: Float[Array, "*case row"]
+    y: Float[Array, "*case row"]
     node_index: tuple[int, ...] = eqx.field(static=True)
 
     def __init__(self, x: ArrayLike, y: ArrayLike, node_index: tuple[int, ...] | None = None):
-        """x: nm. node_index: the points that the mesh puts nodes on, if known from a table that was checked before."""
+        """The rows of a table.
+
+        - x: [row], nm, in increasing order.
+        - y: [row].
+        - node_index: rows that are nodes of the mesh, if known from another table; found from x if not given.
+
+        Raises ChannelError.
+        """
         self.x, self.y = jnp.asarray(x, float), jnp.asarray(y, float)
-        if node_index is not None:
-            self.node_index = node_index
-            return
-        if self.x.ndim != 1 or self.x.shape != self.y.shape:
-            raise ChannelError(f"a profile needs as many values as positions, not {self.y.shape} on {self.x.shape}")
-        if self.x.size < 2:
-            raise ChannelError("a profile needs at least two positions")
-        every = tuple(range(self.x.size))
-        if is_traced(self.x):  # positions that are computed: nothing of them is known here
-            if self.x.size > _SHORT:
-                raise ChannelError(f"a profile at positions that are traced by JAX can have {_SHORT} of them at most")
-            self.node_index = every
-            return
-        x = np.asarray(self.x)
-        if not np.all(np.isfinite(x)) or np.any(np.diff(x) < 0):
-            raise ChannelError("the positions of a profile must be finite and increasing")
-        short = every if x.size <= _SHORT else np.flatnonzero(np.diff(x) == 0)
-        self.node_index = tuple(map(int, short))
+        self.node_index = _node_index(self.x, self.y) if node_index is None else node_index
 
     def __call__(self, x):
-        if self.x.size > _SHORT:
+        if self.x.size > SHORT_TABLE:
             return jnp.interp(x, self.x, self.y)
 
-        # Each piece in turn, where x lies in it: far faster than the searches and gathers of jnp.interp.
+        # One piece after the other, where x lies in it: much faster than the searches and gathers of jnp.interp.
         def with_piece(value, piece):
             left, right, low, high = piece
-            slope = (high - low) / jnp.where(right > left, right - left, 1.0)  # no x is in a jump
+            slope = (high - low) / jnp.where(right > left, right - left, 1.0)  # no x lies in a jump
             return jnp.where((x >= left) & (x < right), low + (x - left) * slope, value), None
 
         value = jnp.where(x < self.x[0], self.y[0], self.y[-1])
         return jax.lax.scan(with_piece, value, (self.x[:-1], self.x[1:], self.y[:-1], self.y[1:]), unroll=4)[0]
+
+    def reflected(self):
+        size, index = self.x.size, self.node_index
+        first_of_pairs = tuple(size - 2 - i for i in reversed(index))
+        return Table(-self.x[::-1], self.y[::-1], index if len(index) == size else first_of_pairs)
 
     def breakpoints(self):
         return [self.x[i] for i in self.node_index]
@@ -96,17 +99,39 @@ class Table(Profile):
         return self
 
     def kinks(self) -> tuple[int, ...]:
-        """Points on which the mesh puts nodes if jumps have two each."""
+        """Rows at which the mesh has nodes, both of each jump included."""
         return tuple(sorted({j for i in self.node_index for j in (i, i + 1) if j < self.x.size}))
 
 
+def _node_index(x: Array, y: Array) -> tuple[int, ...]:
+    """Rows of a new table at which the mesh has nodes; of a jump of a long one the first row."""
+    if x.ndim != 1 or x.shape != y.shape:
+        raise ChannelError(f"a profile needs as many values as positions, not {y.shape} on {x.shape}")
+    if x.size < 2:
+        raise ChannelError("a profile needs at least two positions")
+    every = tuple(range(x.size))
+    if is_traced(x):  # whether positions increase, and where they repeat, is not known
+        if x.size > SHORT_TABLE:
+            raise ChannelError(f"a profile at positions that are traced by JAX can have {SHORT_TABLE} of them at most")
+        return every
+    known = np.asarray(x)
+    if not np.all(np.isfinite(known)) or np.any(np.diff(known) < 0):
+        raise ChannelError("the positions of a profile must be finite and increasing")
+    return every if known.size <= SHORT_TABLE else tuple(map(int, np.flatnonzero(np.diff(known) == 0)))
+
+
 class Function(Profile):
-    """A callable of x in nm, evaluated on the mesh. It must be written with `jax.numpy`."""
+    """A callable of x in nm, written with `jax.numpy` and evaluated on the mesh."""
 
     function: Callable = eqx.field(static=True)
+    turned: bool = eqx.field(static=True, default=False)
+    """Whether it is evaluated at −x."""
 
     def __call__(self, x):
-        return jnp.broadcast_to(self.function(x), jnp.shape(x)).astype(float)
+        return jnp.broadcast_to(self.function(-x if self.turned else x), jnp.shape(x)).astype(float)
+
+    def reflected(self):
+        return Function(self.function, not self.turned)
 
 
 class Circle(Profile):
@@ -117,6 +142,9 @@ class Circle(Profile):
     def __call__(self, x):
         return jnp.pi * self.radius(x) ** 2
 
+    def reflected(self):
+        return Circle(self.radius.reflected())
+
     def breakpoints(self):
         return self.radius.breakpoints()
 
@@ -126,7 +154,10 @@ class Circle(Profile):
 
 
 def as_profile(value: Any, x: ArrayLike | None = None) -> Profile:
-    """A Profile from a scalar, a callable, or an array of values at the positions `x`."""
+    """A Profile from a scalar, a callable, or an array of values at the positions `x` (nm); a Profile as it is.
+
+    Raises ChannelError for an array without positions.
+    """
     if isinstance(value, Profile):
         return value
     if callable(value):
@@ -137,23 +168,3 @@ def as_profile(value: Any, x: ArrayLike | None = None) -> Profile:
     if x is None:
         raise ChannelError("a profile given as an array needs the positions it is given at")
     return Table(x, value)
-
-
-class Reflected(Profile):
-    """The same quantity with x turned round."""
-
-    profile: Profile
-
-    def __call__(self, x):
-        return self.profile(-x)
-
-    def breakpoints(self):
-        return [-j for j in self.profile.breakpoints()]
-
-    def table(self):
-        given = self.profile.table()
-        if given is None:
-            return None
-        size, index = given.x.size, given.node_index
-        mirrored = index if len(index) == size else tuple(size - 2 - i for i in reversed(index))  # the first of a pair
-        return Table(-given.x[::-1], given.y[::-1], mirrored)

@@ -1,4 +1,4 @@
-"""A channel described in numbers, and what to be wary of: what `pnp check` shows."""
+"""A channel described in numbers, with warnings where the equations may not hold: what `pnp check` prints."""
 
 from typing import NamedTuple
 
@@ -8,6 +8,7 @@ import numpy as np
 from pnp import units
 from pnp.channel.activity import Steric
 from pnp.channel.channel import Channel
+from pnp.channel.integral import integral
 from pnp.channel.limits import MAX_POSITION_ENERGY
 
 SINGLE_FILE = 0.35
@@ -22,12 +23,12 @@ class Summary(NamedTuple):
 
 
 def summarize(channel: Channel) -> Summary:
-    """What the solver will be given, in the units of `pnp.units`, and warnings on its validity."""
+    """A channel with known numbers in the units of `pnp.units`, and warnings on its validity."""
     start, end = float(channel.pore.start), float(channel.pore.end)
     x = start + (end - start) * (jnp.arange(4000) + 0.5) / 4000
     radius = np.sqrt(np.asarray(channel.area(x)) / np.pi)
     density = np.asarray(channel.line_charge(x) / channel.area(x)) * units.MILLIMOLAR_PER_CHARGE_DENSITY / 1e3
-    total = _total_charge(channel)
+    total = float(integral(channel, channel.line_charge))
     debye = np.asarray(channel.debye_length)
     first, last = (float(edge) for edge in channel.domain)
     permittivity = np.asarray(channel.permittivity(x))
@@ -78,15 +79,6 @@ def _membrane(membrane) -> str:
     return f"permittivity {float(membrane.permittivity):g}, {charge} (2D only)"
 
 
-def _total_charge(channel) -> float:
-    """Fixed charge in e, integrated between the breakpoints."""
-    points, weights = np.polynomial.legendre.leggauss(32)
-    edges = np.unique(channel.breakpoints())
-    half = np.diff(edges)[:, None] / 2
-    x = edges[:-1, None] + half * (1 + points)
-    return float((np.asarray(channel.line_charge(jnp.asarray(x))) * half * weights).sum())
-
-
 def _warnings(channel, radius, density, debye) -> list[str]:
     found = []
     if radius.min() < SINGLE_FILE:
@@ -115,9 +107,9 @@ def _ion(channel, name):
 
 def _bath(channel, side):
     c = np.asarray(channel.bath_concentration[side])
-    excess = float(c @ channel.valence)
+    net = float(c @ channel.valence)
     listed = ", ".join(f"{n} {v:g}" for n, v in zip(channel.ion_names, c, strict=True))
-    return f"{listed} mM (excess charge {excess:+.2g} mM)"
+    return f"{listed} mM (net charge {net:+.2g} mM)"
 
 
 def _where_narrowest(x, radius):

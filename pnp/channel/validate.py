@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from pnp.channel.limits import MAX_POSITION_ENERGY, STEEPEST_WALL, TEMPERATURES
+from pnp.channel.profiles import Circle
 from pnp.theory.checks import NEUTRALITY
 from pnp.tracing import is_traced
 
@@ -18,16 +19,16 @@ if TYPE_CHECKING:
 
 
 def problems(channel: "Channel") -> list[str]:
-    """Everything that keeps a channel with known numbers from being solved."""
+    """Everything that keeps a channel with known numbers from being solved, each as `path: reason`."""
     found = []
     known = ", ".join(channel.ion_names)
-    places: dict[str, Mapping[str, Any]] = {
+    by_ion: dict[str, Mapping[str, Any]] = {
         "inside": channel.inside,
         "outside": channel.outside,
         "pore.diffusivity": channel.pore.diffusivity,
         "pore.pmf": channel.pore.pmf,
     }
-    for where, keys in places.items():
+    for where, keys in by_ion.items():
         found += [f"{where}.{k}: no such ion (the ions are {known})" for k in keys if k not in channel.ions]
     for name, bath in (("inside", channel.inside), ("outside", channel.outside)):
         known_part = {k: float(v) for k, v in bath.items() if k in channel.ions}
@@ -38,9 +39,15 @@ def problems(channel: "Channel") -> list[str]:
     if not lowest <= temperature <= highest:
         found.append(f"temperature: {temperature:g} K is outside {lowest:g} to {highest:g} K")
     found += _ion_problems(channel) + _activity_problems(channel) + _membrane_problems(channel)
+    found += _charge_problems(channel)
     start, end = float(channel.pore.start), float(channel.pore.end)
     if not (np.isfinite([start, end]).all() and end > start):
         return [*found, f"pore: must have a positive length, not {end - start:g} nm"]
+    return found + _profile_problems(channel)
+
+
+def _profile_problems(channel: "Channel") -> list[str]:
+    found = []
     x, sampled = _sampled(channel)
     for name, sample in sampled.items():
         values = np.asarray(sample)
@@ -91,12 +98,62 @@ def _membrane_problems(channel: "Channel") -> list[str]:
     return found
 
 
+def _charge_problems(channel: "Channel") -> list[str]:
+    found = []
+    for i, charge in enumerate(channel.pore.charge):
+        number = lambda name, charge=charge: float(getattr(charge, name))
+        if hasattr(charge, "width") and not number("width") > 0:
+            found.append(f"pore.charge.{i}.width: must be positive, not {number('width'):g} nm")
+        if hasattr(charge, "edge") and not number("edge") >= 0:
+            found.append(f"pore.charge.{i}.edge: must be 0 or more, not {number('edge'):g} nm")
+        if hasattr(charge, "start") and not number("end") > number("start"):
+            ends = f"{number('end'):g} nm, {number('start'):g} nm"
+            found.append(f"pore.charge.{i}.end: must lie after start; they are {ends}")
+    return found
+
+
+def bath_problem(bath: Mapping[str, float], valence: Mapping[str, int]) -> str | None:
+    """What is wrong with a bath (mM by ion), or None: it must hold ions and be neutral."""
+    bad = [k for k, c in bath.items() if not (np.isfinite(c) and c >= 0)]
+    if bad:
+        return f"the concentration of {bad[0]} cannot be {bath[bad[0]]:g} mM"
+    charge = {k: valence[k] * float(c) for k, c in bath.items()}
+    net, total = sum(charge.values()), sum(map(abs, charge.values()))
+    if total == 0:
+        return "the bath holds no ions; give at least one salt, such as K = 150 and Cl = 150 (mM)"
+    if abs(net) <= NEUTRALITY * total:
+        return None
+    listed = ", ".join(f"{k} {c:+g}" for k, c in charge.items() if c)
+    return (
+        f"the bath is not electroneutral, its net charge is {net:+g} mM ({listed}); "
+        f"add {abs(net):g} mM of charge of {'an anion' if net > 0 else 'a cation'}"
+    )
+
+
+@eqx.filter_jit
+def _sampled(channel: "Channel") -> tuple[Array, dict[str, Array]]:
+    """The pore's properties at many points."""
+    span = channel.pore.end - channel.pore.start
+    x = channel.pore.start + span * (jnp.arange(2000) + 0.5) / 2000
+    by_ion = {"diffusivity": channel.diffusivity(x), "pmf": channel.pmf(x)}
+    area = channel.pore.area
+    return x, {
+        **({"radius": area.radius(x)} if isinstance(area, Circle) else {"area": area(x)}),
+        "permittivity": channel.permittivity(x),
+        "charge": channel.line_charge(x),
+        **{f"{k}.{n}": v[:, i] for k, v in by_ion.items() for i, n in enumerate(channel.ion_names)},
+    }
+
+
+# --- two dimensions -----------------------------------------------------------------------------
+
+
 def axisymmetric_problems(channel: "Channel") -> list[str]:
     """What keeps a channel that is sound in one dimension from being solved in two; [] if its numbers are traced."""
     if is_traced(channel):
         return []
     with jax.ensure_compile_time_eval():
-        wall = _looked_over(channel)
+        wall = _wall(channel)
         x, radius = np.asarray(wall.x), np.asarray(wall.radius)
         return _wall_problems(x, radius) + _mouth_problems(channel, radius) + _depth_problems(channel)
 
@@ -104,7 +161,7 @@ def axisymmetric_problems(channel: "Channel") -> list[str]:
 def wall_stretches(channel: "Channel") -> int:
     """How many stretches there are between jumps and kinks of a channel with known numbers, from mouth to mouth."""
     with jax.ensure_compile_time_eval():
-        return int(_looked_over(channel).stretches)
+        return int(_wall(channel).stretches)
 
 
 def _wall_problems(x: np.ndarray, radius: np.ndarray) -> list[str]:
@@ -118,18 +175,18 @@ def _wall_problems(x: np.ndarray, radius: np.ndarray) -> list[str]:
     if abs(slope[at]) <= STEEPEST_WALL:
         return []
     steep = f"dR/dx is {slope[at]:.3g}, and may be ±{STEEPEST_WALL:g} at most; draw the step out"
-    return [f"pore.radius: the wall is too steep for a grid at x = {x[at : at + 2].mean():.4g} nm: {steep}"]
+    return [f"pore.radius: the wall is too steep for a mesh at x = {x[at : at + 2].mean():.4g} nm: {steep}"]
 
 
 def _mouth_problems(channel: "Channel", radius: np.ndarray) -> list[str]:
     found = []
     mouths = (channel.pore.start, radius[0]), (channel.pore.end, radius[-1])
     for side, (at, mouth), reservoir in zip(("inside", "outside"), mouths, channel.reservoirs, strict=True):
-        room = reservoir.radius
-        if reservoir.kind == "cone" and room is not None and mouth > room:
+        rim = reservoir.radius
+        if reservoir.kind == "cone" and rim is not None and mouth > rim:
             found.append(
                 f"reservoir.radius: the {side} mouth, at x = {float(at):.4g} nm, has a radius of {mouth:.4g} nm, more "
-                f"than the {float(room):.4g} nm of the reservoir in front of it"
+                f"than the {float(rim):.4g} nm of the reservoir in front of it"
             )
     return found
 
@@ -143,49 +200,18 @@ def _depth_problems(channel: "Channel") -> list[str]:
 
 class _Wall(NamedTuple):
     x: Float[Array, " point"]
-    """Sorted: even positions, and all of its points; nm."""
+    """Sorted: even positions, and all points where the wall may bend; nm."""
     radius: Float[Array, " point"]
     """nm."""
     stretches: Int[Array, ""]
 
 
 @eqx.filter_jit
-def _looked_over(channel: "Channel") -> _Wall:
-    start, end = channel.pore.start, channel.pore.end
-    table, breakpoints = channel.pore.area.table(), channel.wall_breakpoints()
-    even = start + (end - start) * jnp.arange(2001) / 2000
-    given = [] if table is None else [jnp.clip(table.x, start, end)]
+def _wall(channel: "Channel") -> _Wall:
+    """The wall, at many points, and how many stretches it has."""
+    pore = channel.pore
+    table, breakpoints = pore.area.table(), pore.wall_breakpoints()
+    even = pore.start + (pore.end - pore.start) * jnp.arange(2001) / 2000
+    given = [] if table is None else [jnp.clip(table.x, pore.start, pore.end)]
     x = jnp.sort(jnp.concatenate([even, breakpoints, *given]))
-    return _Wall(x, channel.wall_radius(x), (jnp.diff(breakpoints) > 0).sum())
-
-
-@eqx.filter_jit
-def _sampled(channel: "Channel") -> tuple[Array, dict[str, Array]]:
-    """The pore's properties at many points, to be looked over."""
-    span = channel.pore.end - channel.pore.start
-    x = channel.pore.start + span * (jnp.arange(2000) + 0.5) / 2000
-    by_ion = {"diffusivity": channel.diffusivity(x), "pmf": channel.pmf(x)}
-    return x, {
-        "area": channel.pore.area(x),
-        "permittivity": channel.permittivity(x),
-        "charge": channel.line_charge(x),
-        **{f"{k}.{n}": v[:, i] for k, v in by_ion.items() for i, n in enumerate(channel.ion_names)},
-    }
-
-
-def bath_problem(bath: Mapping[str, float], valence: Mapping[str, int]) -> str | None:
-    """What is wrong with a bath (mM by ion), or None: it must hold ions and be neutral."""
-    bad = [k for k, c in bath.items() if not (np.isfinite(c) and c >= 0)]
-    if bad:
-        return f"the concentration of {bad[0]} cannot be {bath[bad[0]]:g} mM"
-    charge = {k: valence[k] * float(c) for k, c in bath.items()}
-    excess, total = sum(charge.values()), sum(map(abs, charge.values()))
-    if total == 0:
-        return "the bath holds no ions; give at least one salt, such as K = 150 and Cl = 150 (mM)"
-    if abs(excess) <= NEUTRALITY * total:
-        return None
-    listed = ", ".join(f"{k} {c:+g}" for k, c in charge.items() if c)
-    return (
-        f"the bath is not electroneutral, its excess charge is {excess:+g} mM ({listed}); "
-        f"add {abs(excess):g} mM of charge of {'an anion' if excess > 0 else 'a cation'}"
-    )
+    return _Wall(x, pore.wall_radius(x), (jnp.diff(breakpoints) > 0).sum())

@@ -72,7 +72,7 @@ def check(
     """Show the resolved problem: units, neutrality, Debye length against the pore, warnings."""
     from rich.table import Table
 
-    loaded, file = load(channel, change, pore_profile, frame, radius_offset)
+    loaded = load(channel, change, pore_profile, frame, radius_offset)
     from pnp.channel.summary import summarize
 
     summary = summarize(loaded)
@@ -81,8 +81,8 @@ def check(
     table.add_column(overflow="fold")
     for what, value in summary.lines:
         table.add_row(what, value)
-    if file.validity:
-        table.add_row("validity", file.validity)
+    if loaded.validity:
+        table.add_row("validity", loaded.validity)
     stdout.print(table, highlight=False, markup=False)
     warn(summary.warnings)
 

@@ -2,17 +2,16 @@
 
 import time
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pnp.cli.fit_options import NumberOptions, OutputOptions, SearchOptions, fixed_number, free_numbers
 from pnp.cli.fit_tables import Analyses, fit_json, print_fit
 from pnp.cli.options import (
     INTERRUPTED,
     NOT_CONVERGED,
-    PICTURES,
     ChannelArgument,
     DimensionOption,
     FrameOption,
@@ -21,12 +20,10 @@ from pnp.cli.options import (
     ResolutionOption,
     SetOption,
     bad_input,
-    check_suffix,
     fail,
     files_checked,
     load,
     make_discretization,
-    number,
     save_picture,
 )
 from pnp.cli.terminal import Format, Progress, cell, print_table, warn, wrote
@@ -34,51 +31,11 @@ from pnp.cli.terminal import Format, Progress, cell, print_table, warn, wrote
 if TYPE_CHECKING:
     from pnp.analysis.discretization import Discretization
     from pnp.channel.channel import Channel
-    from pnp.fit import Comparison, Fit, Free, Interval, IVData, Posterior, ReversalData
+    from pnp.fit import Comparison, Fit, Interval, IVData, Posterior, ReversalData
     from pnp.fit.model.base import Model
 
 CHECKPOINT = 10.0  # s between two writings of an unfinished fit
 _WARMUP = 150  # steps of the posterior's chains
-
-
-@dataclass(frozen=True)
-class _NumberOptions:
-    """What is fitted: --free, --each, --tie and --fix as they were typed."""
-
-    free: list[str]
-    each: list[str]
-    tie: list[str]
-    fix: list[str]
-
-
-@dataclass(frozen=True)
-class _SearchOptions:
-    """How the minimum is searched."""
-
-    starts: int
-    seed: int
-    robust: float | None
-    resume: Path | None
-
-
-@dataclass(frozen=True)
-class _OutputOptions:
-    """What is computed besides the fit, and where the results go."""
-
-    profile: bool
-    posterior: bool
-    samples: int
-    compare: bool
-    output_format: Format
-    output: Path | None
-    plot: Path | None
-
-    def check(self) -> None:
-        """Refuse files that could not be written, before any work is done."""
-        check_suffix(self.output, (".json",), "--output")
-        check_suffix(self.plot, PICTURES, "--plot")
-        if self.output_format is Format.csv:
-            fail("--format: a fit is printed as table or json")
 
 
 def fit(
@@ -160,14 +117,14 @@ def fit(
 ) -> None:
     """Fit numbers of a channel to measured currents: values with 95 % intervals, and what the data leave open."""
     discretization = make_discretization(dimension, nodes, resolution)
-    outputs = _OutputOptions(profile, posterior, samples, compare, output_format, output, plot)
+    outputs = OutputOptions(profile, posterior, samples, compare, output_format, output, plot)
     outputs.check()
-    loaded, _ = load(channel, change, pore_profile, frame, radius_offset)
+    loaded = load(channel, change, pore_profile, frame, radius_offset)
     chosen = _model(model, discretization)
     if numbers:
         return _list(chosen, loaded)
-    options = _NumberOptions(free or [], each or [], tie or [], fix or [])
-    search = _SearchOptions(starts or (16 if dimension == 1 else 2), seed, robust, resume)
+    options = NumberOptions(free or [], each or [], tie or [], fix or [])
+    search = SearchOptions(starts or (16 if dimension == 1 else 2), seed, robust, resume)
     _fit(loaded, data or [], chosen, options, search, outputs)
 
 
@@ -175,16 +132,16 @@ def _fit(
     channel: "Channel",
     sources: list[str],
     model: "Model",
-    options: _NumberOptions,
-    search: _SearchOptions,
-    outputs: _OutputOptions,
+    options: NumberOptions,
+    search: SearchOptions,
+    outputs: OutputOptions,
 ) -> None:
     """Fit, analyse, print and write; exit with the code of how it ended."""
     with bad_input():
-        free = _free_numbers(model, channel, options)
+        free = free_numbers(model, channel, options)
         data = _read(sources)
         begin = None if search.resume is None else _resumed_starts(search.resume)
-        fixed = dict(_fixed_number(model, channel, text) for text in options.fix)
+        fixed = dict(fixed_number(model, channel, text) for text in options.fix)
     result = _run(channel, data, free, model, search, begin, fixed, outputs.output)
     analyses, interrupted = Analyses(), result.status == "interrupted"
     if result.status == "converged":
@@ -219,73 +176,6 @@ def _list(model: "Model", channel: "Channel") -> None:
     print_table(["number", "value", "unit"], rows, left=(0, 2))
 
 
-def _free_numbers(model: "Model", channel: "Channel", options: _NumberOptions) -> "list[Free]":
-    from pnp.fit import FitError
-
-    if not options.free and not options.each:
-        raise FitError(
-            "nothing is free: name what to fit, such as --free pore.diffusivity.K; --list shows what there is"
-        )
-    ties = _ties(options.tie)
-    free = [_free_number(model, channel, text, "--free", ties) for text in options.free]
-    free += [_free_number(model, channel, text, "--each", ties) for text in options.each]
-    unknown = set(ties) - {f.path for f in free}
-    if unknown:
-        raise FitError(f"--tie: {sorted(unknown)[0]} is not free; name it with --free as well")
-    return free
-
-
-def _ties(texts: list[str]) -> dict[str, dict[str, float]]:
-    """Factors of the tied numbers by their paths, for each number that they follow."""
-    from pnp.fit import FitError
-
-    ties: dict[str, dict[str, float]] = {}
-    for text in texts:
-        path, equals, other = text.partition("=")
-        factor, times, free = other.rpartition("*")
-        try:
-            ties.setdefault(free.strip(), {})[path.strip()] = float(factor) if times else 1.0
-        except ValueError:
-            equals = ""
-        if not equals or not free.strip():
-            raise FitError(f"--tie expects PATH=PATH or PATH=FACTOR*PATH, not '{text}'")
-    return ties
-
-
-def _fixed_number(model: "Model", channel: "Channel", text: str) -> tuple[str, float]:
-    from pnp.fit import FitError
-
-    path, equals, value = (part.strip() for part in text.partition("="))
-    if not equals:
-        raise FitError(f"--fix expects PATH=VALUE, not '{text}'")
-    return path, _quantity(model, channel, "--fix", path, value)
-
-
-def _quantity(model: "Model", channel: "Channel", option: str, path: str, text: str) -> float:
-    """A value of the number at that path, in its unit."""
-    from pnp.fit import FitError
-    from pnp.io import quantity
-
-    try:
-        return quantity.parse_quantity(number(text), model.number(channel, path)[0].quantity)
-    except KeyError as error:
-        raise FitError(f"{option} {error.args[0]}") from None
-    except ValueError as error:
-        raise FitError(f"{option} {path}: {error}") from None
-
-
-def _free_number(model: "Model", channel: "Channel", text: str, option: str, ties: dict) -> "Free":
-    """From PATH or PATH=LOW:HIGH, where either bound may be left out or have a unit."""
-    from pnp.fit import FitError, Free
-
-    path, equals, bounds = (part.strip() for part in text.partition("="))
-    first, colon, last = (part.strip() for part in bounds.partition(":"))
-    if equals and not colon:
-        raise FitError(f"{option} expects PATH or PATH=LOW:HIGH, such as pore.charge.0.amount=-5:0, not '{text}'")
-    low, high = (_quantity(model, channel, option, path, bound) if bound else None for bound in (first, last))
-    return Free(path, low, high, each=option == "--each", tied=ties.get(path, {}))
-
-
 def _read(sources: list[str]) -> "list[IVData | ReversalData]":
     from pnp.fit import FitError, read
 
@@ -300,7 +190,7 @@ def _resumed_starts(path: Path) -> list[dict[str, float]]:
     return resumed_starts(path)
 
 
-def _run(channel, data, free, model, search: _SearchOptions, begin, fixed, output: Path | None) -> "Fit":
+def _run(channel, data, free, model, search: SearchOptions, begin, fixed, output: Path | None) -> "Fit":
     """Fit under a progress bar, and write the unfinished fit now and then."""
     from pnp import fit as fits
     from pnp.fit.record import unfinished_record, write_record
@@ -359,7 +249,7 @@ def _sample(result: "Fit", samples: int, seed: int) -> "Posterior":
         return posterior(result, samples=samples, warmup=_WARMUP, seed=seed, report=lambda done: progress.advance(1))
 
 
-def _compare(result: "Fit", channel: "Channel", data: list, search: _SearchOptions) -> "Comparison":
+def _compare(result: "Fit", channel: "Channel", data: list, search: SearchOptions) -> "Comparison":
     """With a fit of all permeabilities in a constant field."""
     from pnp import fit as fits
 

@@ -76,7 +76,7 @@ def iv(
     discretization = make_discretization(dimension, nodes, resolution, hysteresis)
     check_suffix(output, (".nc", ".csv", ".json"), "--output")
     check_suffix(plot, PICTURES, "--plot")
-    loaded, file = load(channel, change, pore_profile, frame, radius_offset)
+    loaded = load(channel, change, pore_profile, frame, radius_offset)
     from pnp.io import tables
 
     curve = (_solve_hysteresis if hysteresis else _solve_curve)(loaded, voltage, discretization)
@@ -89,8 +89,8 @@ def iv(
             save_picture(plot, lambda: _figure(curve))
             wrote(plot)
     _warn_of_points(curve)
-    if output_format is Format.table and file.validity:
-        stderr.print(f"Validity: {file.validity}", style="dim", highlight=False, markup=False)
+    if output_format is Format.table and loaded.validity:
+        stderr.print(f"Validity: {loaded.validity}", style="dim", highlight=False, markup=False)
     if curve.voltage.size < len(voltage):
         fail(f"interrupted: {curve.voltage.size} of {len(voltage)} voltages are done", INTERRUPTED)
     if not bool(curve.converged.all()):

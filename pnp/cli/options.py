@@ -75,15 +75,14 @@ def fail(message: str, code: int = BAD_INPUT) -> NoReturn:
 
 
 def load(name: str, changes: list[str] | None, hole: Path | None, frame: int, offset: str):
-    """The channel, and the checked contents of its file; bad input ends the command."""
-    from pnp.io import quantity
-    from pnp.io.channel_file import reader as channel_file
+    """The channel of that name or file, with the changes of `--set`; bad input ends the command."""
+    from pnp import quantity
+    from pnp.io.channel_file.reader import load as load_channel
 
     try:
         overrides = dict(_assignment(text) for text in changes or [])
         nm = quantity.parse_quantity(number(offset), quantity.LENGTH)
-        file = channel_file.read(name, overrides=overrides, pore_profile=hole, frame=frame, offset=nm)
-        return channel_file.build(file, name), file
+        return load_channel(name, overrides=overrides, pore_profile=hole, frame=frame, offset=nm)
     except ValueError as error:
         fail(str(error))
 

@@ -50,7 +50,7 @@ def profile(
     plot: Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="Draw them: p.png, .pdf or .svg.")] = None,
 ) -> None:
     """Potential and concentrations along the pore at one voltage; in two dimensions maps of them."""
-    from pnp.io import quantity
+    from pnp import quantity
 
     try:
         millivolts = quantity.parse_quantity(number(voltage), quantity.POTENTIAL)
@@ -59,7 +59,7 @@ def profile(
     discretization = make_discretization(dimension, nodes, resolution)
     check_suffix(output, (".nc",) if dimension == 1 else (".nc", ".vtu"), "--output")
     check_suffix(plot, PICTURES, "--plot")
-    loaded, _ = load(channel, change, pore_profile, frame, radius_offset)
+    loaded = load(channel, change, pore_profile, frame, radius_offset)
     from pnp.analysis.steady import solve
     from pnp.settings import Status
 

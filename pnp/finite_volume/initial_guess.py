@@ -2,13 +2,13 @@
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from pnp.channel.activity import ActivityCoefficients
 from pnp.finite_volume.fluxes import Element, composition
 from pnp.finite_volume.problem import MeshSolution, Problem
+from pnp.theory.roots import bracketed_root
 
 _HALVINGS = 16  # of some 120 kT/e: a guess needs a thousandth
 
@@ -69,9 +69,7 @@ def donnan_guess(elements: Element, valence, bath, activity: ActivityCoefficient
     energy = at_nodes(elements.position_energy * elements.volume[:, None]) / volume
     log_mixed = jnp.log(activity.activity(list(mixed), valence))
     charge = at_nodes(elements.charge) / volume
-    phi = _donnan_potential(
-        lambda phi: composition(phi, log_mixed, energy, valence, activity)[1], valence, charge, energy
-    )
+    phi = _donnan_potential(log_mixed, energy, valence, activity, charge)
     filled = jnp.stack(composition(phi, log_mixed, energy, valence, activity)[1])
     # mu of the guess carries no z phi: in equilibrium mu = ln a(bath), whatever phi is.
     full = jnp.concatenate([phi[None], log_mixed])
@@ -88,23 +86,22 @@ def _potential_fall(resistance):
     return 1 - passed / passed[-1]
 
 
-def _donnan_potential(concentration, valence, charge, energy):
+def _donnan_potential(log_activity, energy, valence, activity: ActivityCoefficients, charge):
     """phi (kT/e) at which Σ z c(phi) + rho = 0 at every node, to a guess's accuracy.
 
-    The sum falls with phi, so bisection cannot fail. (Not optimistix.Bisection: its check of the interval is a host
-    callback, which keeps compiled programs out of JAX's cache.) Where ions of finite size cannot balance the charge
-    at any phi, it is the end of the interval.
+    The sum falls with phi. Where ions of finite size cannot balance the charge at any phi, it is the end of the
+    interval.
     """
-
-    def halve(_, interval):
-        low, high = interval
-        middle = (low + high) / 2
-        positive = sum(z * c for z, c in zip(valence, concentration(middle), strict=True)) + charge > 0
-        return jnp.where(positive, middle, low), jnp.where(positive, high, middle)
-
     bound = 60.0 + jnp.max(jnp.abs(energy), axis=0)
-    low, high = jax.lax.fori_loop(0, _HALVINGS, halve, (-bound, bound))
-    return (low + high) / 2
+    terms = log_activity, energy, valence, activity, charge
+    return bracketed_root(_net_charge, -bound, bound, terms, iterations=_HALVINGS)
+
+
+def _net_charge(phi, terms):
+    """Mobile and fixed charge per volume, mM."""
+    log_activity, energy, valence, activity, charge = terms
+    _, concentration = composition(phi, log_activity, energy, valence, activity)
+    return sum(z * c for z, c in zip(valence, concentration, strict=True)) + charge
 
 
 def prolongate(coarse: MeshSolution, fine: Problem) -> Float[Array, "unknown *fine_place"]:

@@ -2,12 +2,12 @@
 
 import json
 import math
-import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from pnp.channel.values import put_values
 from pnp.fit.data.measurements import IVData, ReversalData
 from pnp.fit.estimate.levenberg_marquardt import Search
 from pnp.fit.estimate.posterior import Posterior
@@ -16,9 +16,9 @@ from pnp.fit.estimate.profile_likelihood import Interval
 from pnp.fit.estimate.result import Estimate, Fit, FitStatus
 from pnp.fit.estimate.warnings import CUT_SHORT
 from pnp.fit.model.parameters import FitError
-from pnp.fit.model.paths import file_with
 from pnp.io.atomic_write import write_whole
-from pnp.io.channel_file.reader import ChannelFileError, read_contents
+from pnp.io.channel_file.reader import ChannelFileError, channel_of
+from pnp.io.channel_file.writer import contents, toml_text
 from pnp.io.limits import MAX_BYTES
 from pnp.io.tables import plain
 
@@ -142,21 +142,15 @@ def write_channel(fit: Fit, path: str | Path, label: str | None = None) -> None:
 
     - label: as in `Fit.channel`.
 
-    Raises FitError as there and for numbers that no channel file may have; ChannelError if the channel came from no
-    file; OSError if the file cannot be written.
+    Raises FitError as there and for a channel that no file can describe; OSError if the file cannot be written.
     """
-    import tomli_w
-
-    values = fit.channel_values(label)
-    raw = file_with(fit.problem.channel, values)
+    values, channel = fit.channel_values(label), fit.problem.channel
     listed = ", ".join(f"{name} = {value:.6g}" for name, value in values.items())
-    raw["description"] = f"{raw.get('description', raw.get('name', 'channel'))}; fitted: {listed}"[:10_000]
-    labels = ", ".join(fit.problem.labels)
-    head = f"# {fit.problem.channel.name} with what was fitted to {labels}; status: {fit.status}.\n"
-    # tomli_w writes each row of a table on four lines: join them.
-    text = head + re.sub(r"\[\s+([^\s\[\],]+),\s+([^\s\[\],]+),\s+\]", r"[\1, \2]", tomli_w.dumps(raw))
+    description = f"{channel.description or channel.name}; fitted: {listed}"[:10_000]
+    written = contents(put_values(channel, values).with_texts(description=description))
     try:
-        read_contents(text, str(path))
+        channel_of(written, str(path))
     except ChannelFileError as error:
         raise FitError(f"the fitted channel is not one that can be read: {error}") from None
-    write_whole(path, lambda to: to.write_text(text, "utf-8"))
+    head = f"# {channel.name} with what was fitted to {', '.join(fit.problem.labels)}; status: {fit.status}.\n"
+    write_whole(path, lambda to: to.write_text(head + toml_text(written), "utf-8"))

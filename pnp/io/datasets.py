@@ -4,6 +4,7 @@ Units and long names of a variable are metadata of the field of the result's cla
 """
 
 import dataclasses
+import json
 from typing import Any
 
 import jax
@@ -13,10 +14,11 @@ import xarray as xr
 from pnp import __version__
 from pnp.analysis.discretization import Discretization
 from pnp.analysis.hysteresis import Hysteresis
-from pnp.analysis.section import section
+from pnp.analysis.section import make_section
 from pnp.analysis.solution import CaseResult, Currents, Solution, labels
 from pnp.analysis.steady import IVCurve
 from pnp.channel.channel import Channel
+from pnp.io.channel_file.writer import contents
 from pnp.settings import Status
 
 PARTS = ("inside access", "pore", "outside access")
@@ -73,18 +75,20 @@ def _axial_fields(solution: Solution) -> tuple[Variables, Variables]:
 
 
 def _axisymmetric_fields(solution: Solution) -> tuple[Variables, Variables]:
-    cut = section(solution)
+    section = make_section(solution)
     nodes, cells, vectors = ("z", "across"), ("slab", "cell"), ("component", "slab", "cell")
     radius = labels("nm", "radius of the pore, beyond its mouths that of the mouth")
     variables = {
         "potential": _field(solution, "potential", *nodes),
         "concentration": _field(solution, "concentration", *nodes, "ion"),
-        "wall_radius": _variable(cut.r[:, cut.wall_index], radius, "z"),
+        "wall_radius": _variable(section.r[:, section.wall_index], radius, "z"),
         "flux_density": _field(solution, "flux_density", *vectors, "ion"),
-        "current_density": _field(cut, "current_density", *vectors),
-        "membrane": _variable(cut.solid_cells.astype(int), labels("1", "whether a cell is of the membrane"), *cells),
+        "current_density": _field(section, "current_density", *vectors),
+        "membrane": _variable(
+            section.solid_cells.astype(int), labels("1", "whether a cell is of the membrane"), *cells
+        ),
     }
-    z, r = cut.cell_centres
+    z, r = section.cell_centres
     coordinates = {
         "z": _field(solution, "x", "z"),
         "r": _field(solution, "r", *nodes),
@@ -134,7 +138,7 @@ def _dataset(
             "title": f"{channel.name}: Poisson–Nernst–Planck, steady state",
             "source": f"pnp {__version__}",
             "channel": channel.name,
-            "resolved_channel": channel.source,
+            "resolved_channel": json.dumps(contents(channel)),
             "temperature_K": float(channel.temperature),
             "dimension": discretization.dimension,
             **dataclasses.asdict(discretization),  # type: ignore[call-overload]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pnp.analysis.section import Section, section
+from pnp.analysis.section import Section, make_section
 from pnp.analysis.solution import Solution
 from pnp.io.atomic_write import write_whole
 
@@ -23,8 +23,8 @@ def write_vtu(solution: Solution, path: str | Path) -> None:
     """
     import meshio
 
-    cut, ions = section(solution), solution.ion_names
-    z, r = np.broadcast_to(cut.z[:, None], cut.r.shape), cut.r
+    section, ions = make_section(solution), solution.ion_names
+    z, r = np.broadcast_to(section.z[:, None], section.r.shape), section.r
     points = np.stack([z, r, np.zeros_like(r)], axis=-1).reshape(-1, 3)
     index = np.arange(r.size).reshape(r.shape)
     corners = [index[:-1, :-1], index[1:, :-1], index[1:, 1:], index[:-1, 1:]]
@@ -33,24 +33,26 @@ def write_vtu(solution: Solution, path: str | Path) -> None:
         points,
         [("quad", np.stack(corners, axis=-1).reshape(-1, 4))],
         point_data={
-            f"potential ({units['potential']})": cut.potential.ravel(),
-            **{f"{ion} ({units['concentration']})": cut.concentration[..., k].ravel() for k, ion in enumerate(ions)},
+            f"potential ({units['potential']})": section.potential.ravel(),
+            **{
+                f"{ion} ({units['concentration']})": section.concentration[..., k].ravel() for k, ion in enumerate(ions)
+            },
         },
-        cell_data={name: [values] for name, values in _cell_data(cut, ions).items()},
+        cell_data={name: [values] for name, values in _cell_data(section, ions).items()},
     )
     write_whole(path, lambda to: mesh.write(to, file_format="vtu"))
 
 
-def _cell_data(cut: Section, ions: tuple[str, ...]) -> dict[str, np.ndarray]:
+def _cell_data(section: Section, ions: tuple[str, ...]) -> dict[str, np.ndarray]:
     def vectors(components):
         along_z, along_r = components
         return np.stack([along_z, along_r, np.zeros_like(along_z)], axis=-1).reshape(-1, 3)
 
     flux_unit, current_unit = _units(Solution)["flux_density"], _units(Section)["current_density"]
     return {
-        "region": np.where(cut.solid_cells, MEMBRANE, WATER).astype(np.int32).ravel(),
-        f"current density ({current_unit})": vectors(cut.current_density),
-        **{f"flux density {ion} ({flux_unit})": vectors(cut.flux_density[..., k]) for k, ion in enumerate(ions)},
+        "region": np.where(section.solid_cells, MEMBRANE, WATER).astype(np.int32).ravel(),
+        f"current density ({current_unit})": vectors(section.current_density),
+        **{f"flux density {ion} ({flux_unit})": vectors(section.flux_density[..., k]) for k, ion in enumerate(ions)},
     }
 
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from pnp.analysis.section import Section, section
+from pnp.analysis.section import Section, make_section
 from pnp.analysis.solution import Solution
 from pnp.plot.style import DASHED, GUIDE, MEMBRANE, STYLE, TOTAL, color, pretty
 
@@ -45,22 +45,26 @@ def plot_field(solution: Solution, figure: Figure | None = None, axial: Solution
     narrowest part. r is not always to the scale of z; a note says how much larger it is drawn. Raises ValueError if
     `solution` is axial.
     """
-    cut, ions = section(solution), solution.ion_names
+    section, ions = make_section(solution), solution.ion_names
     with plt.rc_context(STYLE):
         heights = [_MAP] * (1 + len(ions)) + [_GRAPH] * 2
         figure = figure or plt.figure(figsize=(_WIDTH, sum(heights) + _GAP * (len(heights) - 1) + _TOP + _BOTTOM))
-        axes, bars, shape = _panels(figure, heights, 2 if _is_uneven(cut) else 1)
-        windows = _windows(cut, shape, len(axes[0]))
+        axes, bars, shape = _panels(figure, heights, 2 if _is_uneven(section) else 1)
+        windows = _windows(section, shape, len(axes[0]))
         for row, ion in enumerate([None, *range(len(ions))]):
-            norm = _potential_norm(solution, cut, windows) if ion is None else _concentration_norm(cut, ion, windows)
+            norm = (
+                _potential_norm(solution, section, windows)
+                if ion is None
+                else _concentration_norm(section, ion, windows)
+            )
             for ax, window in zip(axes[row], windows, strict=True):
-                drawn = _draw_map(ax, cut, window, norm, ion)
+                drawn = _draw_map(ax, section, window, norm, ion)
                 if ion is None and _has_current(solution):
-                    _draw_current(ax, cut, window, float(solution.current))
+                    _draw_current(ax, section, window, float(solution.current))
             name = "potential (mV)" if ion is None else f"{pretty(ions[ion])} (mM)"
             figure.colorbar(drawn, cax=bars[row], label=name)
         for above, below, window in zip(*axes[-2:], windows, strict=True):
-            _draw_profiles(above, below, solution, cut, axial, window)
+            _draw_profiles(above, below, solution, section, axial, window)
         _add_legends(axes[-2][0], axes[-1][0], solution, axial)
         _label_axes(axes, windows, shape)
         _add_title(figure, axes[0][0], solution)
@@ -92,17 +96,17 @@ def _panels(figure: Figure, heights: list[float], columns: int) -> tuple[list[li
 # --- windows and scales ---------------------------------------------------------------------------
 
 
-def _is_uneven(cut: Section) -> bool:
+def _is_uneven(section: Section) -> bool:
     """Whether the pore is far wider elsewhere than at its narrowest, and needs a second window."""
-    return cut.wall_radius.max() > 8 * cut.wall_radius.min()
+    return section.wall_radius.max() > 8 * section.wall_radius.min()
 
 
-def _windows(cut: Section, shape: float, columns: int) -> list[_Window]:
+def _windows(section: Section, shape: float, columns: int) -> list[_Window]:
     """One window for every column of maps, whose height over width is `shape`."""
-    radii = cut.wall_radius
-    inner, outer = cut.membrane_slices
+    radii = section.wall_radius
+    inner, outer = section.membrane_slices
     mouths = (radii[0], radii[-1])
-    whole = _window(cut, (cut.z[inner], cut.z[outer]), mouths, radii.max(), shape, "the whole pore")
+    whole = _window(section, (section.z[inner], section.z[outer]), mouths, radii.max(), shape, "the whole pore")
     if columns == 1:
         return [whole]
     # Where it is less than three times as wide as at its narrowest.
@@ -111,38 +115,40 @@ def _windows(cut: Section, shape: float, columns: int) -> list[_Window]:
     before, after = np.flatnonzero(wide[:narrow]), narrow + np.flatnonzero(wide[narrow:])
     first, last = (before[-1] + 1 if before.size else 0), (after[0] - 1 if after.size else radii.size - 1)
     margins = [radii[narrow] if index in (0, radii.size - 1) else 0.0 for index in (first, last)]
-    ends = cut.z[inner + first], cut.z[inner + last]
-    return [whole, _window(cut, ends, margins, radii[first : last + 1].max(), shape, "its narrowest part")]
+    ends = section.z[inner + first], section.z[inner + last]
+    return [whole, _window(section, ends, margins, radii[first : last + 1].max(), shape, "its narrowest part")]
 
 
-def _window(cut: Section, ends, mouths, radius: float, shape: float, title: str) -> _Window:
+def _window(section: Section, ends, mouths, radius: float, shape: float, title: str) -> _Window:
     """A window of the pore between two z (`ends`), with margins that grow with the radius of the mouths there."""
     length = ends[1] - ends[0]
     margins = [min(max(0.2 * length, 2.5 * mouth), 5 * mouth) for mouth in mouths]
-    left, right = max(cut.z[0], ends[0] - margins[0]), min(cut.z[-1], ends[1] + margins[1])
+    left, right = max(section.z[0], ends[0] - margins[0]), min(section.z[-1], ends[1] + margins[1])
     # To scale, if the pore then fills a fair part of it.
     to_scale = (right - left) * shape / 2
     top = to_scale if 1.2 * radius <= to_scale <= 4 * radius else 1.6 * radius
-    return _Window(left, right, min(top, cut.r[:, -1].max()), title)
+    return _Window(left, right, min(top, section.r[:, -1].max()), title)
 
 
-def _shown(cut: Section, window: _Window) -> np.ndarray:
+def _shown(section: Section, window: _Window) -> np.ndarray:
     """[slice, node], True for the nodes in a window."""
-    z = cut.z[:, None]
-    return (z >= window.left) & (z <= window.right) & (cut.r <= window.top)
+    z = section.z[:, None]
+    return (z >= window.left) & (z <= window.right) & (section.r <= window.top)
 
 
-def _potential_norm(solution: Solution, cut: Section, windows: list[_Window]) -> Normalize:
+def _potential_norm(solution: Solution, section: Section, windows: list[_Window]) -> Normalize:
     """Colours of the potential, white at half of the voltage."""
-    values = np.concatenate([cut.potential[_shown(cut, window) & ~cut.no_ion_nodes] for window in windows])
+    values = np.concatenate([section.potential[_shown(section, window) & ~section.no_ion_nodes] for window in windows])
     middle = float(solution.voltage) / 2
     largest = max(np.abs(values - middle).max(), 1e-3)
     return Normalize(middle - largest, middle + largest)
 
 
-def _concentration_norm(cut: Section, ion: int, windows: list[_Window]) -> Normalize:
+def _concentration_norm(section: Section, ion: int, windows: list[_Window]) -> Normalize:
     """Colours of a concentration, logarithmic unless it varies by less than a factor of three."""
-    values = np.concatenate([cut.concentration[_shown(cut, window) & ~cut.no_ion_nodes, ion] for window in windows])
+    values = np.concatenate(
+        [section.concentration[_shown(section, window) & ~section.no_ion_nodes, ion] for window in windows]
+    )
     low, high = values.min(), values.max()
     if high <= 0 or low > high / 3:
         return Normalize(0.0, max(1.05 * high, 1e-12))
@@ -172,47 +178,47 @@ def _number(value, digits: int = 4) -> str:
 # --- maps -----------------------------------------------------------------------------------------
 
 
-def _draw_map(ax: Axes, cut: Section, window: _Window, norm: Normalize, ion: int | None):
+def _draw_map(ax: Axes, section: Section, window: _Window, norm: Normalize, ion: int | None):
     """Draw one quantity: the potential (ion: None), or an ion's concentration."""
-    values = cut.potential if ion is None else cut.concentration[..., ion]
+    values = section.potential if ion is None else section.concentration[..., ion]
     cmap = _PALE if ion is None else "viridis"
-    inner, outer = cut.membrane_slices
-    parts = [(0, inner, None), (outer, len(cut.z) - 1, None), (inner, outer, cut.wall_index)]
+    inner, outer = section.membrane_slices
+    parts = [(0, inner, None), (outer, len(section.z) - 1, None), (inner, outer, section.wall_index)]
     if ion is None:
         parts.insert(0, (inner, outer, None))
     drawn = None
     for part in parts:
-        drawn = _draw_part(ax, cut, values, window, part, cmap=cmap, norm=norm) or drawn
+        drawn = _draw_part(ax, section, values, window, part, cmap=cmap, norm=norm) or drawn
     # The potential shows faintly through the membrane, unless the mesh ends within the window.
-    covers = cut.r[inner : outer + 1, -1].min() >= window.top
-    _draw_membrane(ax, cut, window, 0.8 if ion is None and covers else 1.0)
+    covers = section.r[inner : outer + 1, -1].min() >= window.top
+    _draw_membrane(ax, section, window, 0.8 if ion is None and covers else 1.0)
     ax.set_xlim(window.left, window.right)
     ax.set_ylim(-window.top, window.top)
     ax.yaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
     return drawn
 
 
-def _draw_part(ax: Axes, cut: Section, values, window: _Window, part, **looks):
+def _draw_part(ax: Axes, section: Section, values, window: _Window, part, **looks):
     """Draw slices `first` to `last` up to node `last_node` (None: all), mirrored at the axis.
 
     Only nodes near the window are drawn, since renderers fail on shapes a thousand times larger than the picture.
     """
     first, last, last_node = part
-    first = max(first, int(np.searchsorted(cut.z, window.left)) - 1)
-    last = min(last, int(np.searchsorted(cut.z, window.right, side="right")))
+    first = max(first, int(np.searchsorted(section.z, window.left)) - 1)
+    last = min(last, int(np.searchsorted(section.z, window.right, side="right")))
     if last <= first:
         return None
     rows = slice(first, last + 1)
-    first_outside = int((cut.r[rows] <= window.top).any(axis=0).sum())
-    nodes = slice(0, min(first_outside if last_node is None else last_node, cut.r.shape[1] - 1) + 1)
-    r, v = cut.r[rows, nodes], values[rows, nodes]
+    first_outside = int((section.r[rows] <= window.top).any(axis=0).sum())
+    nodes = slice(0, min(first_outside if last_node is None else last_node, section.r.shape[1] - 1) + 1)
+    r, v = section.r[rows, nodes], values[rows, nodes]
     r, v = np.concatenate([-r[:, :0:-1], r], axis=1), np.concatenate([v[:, :0:-1], v], axis=1)
-    z = np.broadcast_to(cut.z[rows, None], r.shape)
+    z = np.broadcast_to(section.z[rows, None], r.shape)
     return ax.pcolormesh(z, r, v, shading="gouraud", rasterized=True, **looks)
 
 
-def _draw_membrane(ax: Axes, cut: Section, window: _Window, opacity: float) -> None:
-    z, wall = cut.z[cut.membrane_slices[0] : cut.membrane_slices[1] + 1], cut.wall_radius
+def _draw_membrane(ax: Axes, section: Section, window: _Window, opacity: float) -> None:
+    z, wall = section.z[section.membrane_slices[0] : section.membrane_slices[1] + 1], section.wall_radius
     top = max(1.1 * window.top, 1.1 * wall.max())
     outline = np.concatenate([z[:1], z, z[-1:]]), np.concatenate([[top], wall, [top]])
     for sign in (1, -1):
@@ -220,10 +226,10 @@ def _draw_membrane(ax: Axes, cut: Section, window: _Window, opacity: float) -> N
         ax.plot(outline[0], sign * outline[1], color=TOTAL, lw=1.0, zorder=3)
 
 
-def _draw_current(ax: Axes, cut: Section, window: _Window, current: float) -> None:
+def _draw_current(ax: Axes, section: Section, window: _Window, current: float) -> None:
     """Draw lines along which the current flows, and an arrow on one of them."""
-    z, fraction = (cut.z[1:] + cut.z[:-1]) / 2, cut.enclosed_current() / current
-    r = (cut.r[1:] + cut.r[:-1]) / 2
+    z, fraction = (section.z[1:] + section.z[:-1]) / 2, section.enclosed_current() / current
+    r = (section.r[1:] + section.r[:-1]) / 2
     levels = np.arange(1, _TUBES) / _TUBES
     for sign in (1, -1):
         lines = ax.contour(
@@ -251,24 +257,24 @@ def _draw_arrow(ax: Axes, points: np.ndarray, window: _Window, current: float) -
 
 
 def _draw_profiles(
-    above: Axes, below: Axes, solution: Solution, cut: Section, axial: Solution | None, window: _Window
+    above: Axes, below: Axes, solution: Solution, section: Section, axial: Solution | None, window: _Window
 ) -> None:
     """Draw potential and concentrations along z: on the axis, means over the cross-section, and in one dimension."""
-    z, mean_potential = cut.means(cut.potential)
-    _, mean_concentration = cut.means(cut.concentration)
-    above.plot(cut.z, cut.potential[:, 0], color=TOTAL, lw=1.6)
+    z, mean_potential = section.means(section.potential)
+    _, mean_concentration = section.means(section.concentration)
+    above.plot(section.z, section.potential[:, 0], color=TOTAL, lw=1.6)
     above.plot(z, mean_potential, color=TOTAL, lw=1.2, ls=":")
     if axial is not None:
         above.plot(axial.x, axial.potential, color=TOTAL, lw=1.2, ls=DASHED)
     for k in range(len(solution.ion_names)):
-        below.plot(cut.z, cut.concentration[:, 0, k], color=color(k), lw=1.6)
+        below.plot(section.z, section.concentration[:, 0, k], color=color(k), lw=1.6)
         below.plot(z, mean_concentration[:, k], color=color(k), lw=1.2, ls=":")
         if axial is not None:
             below.plot(axial.x, np.asarray(axial.concentration)[:, k], color=color(k), lw=1.2, ls=DASHED)
     for ax in (above, below):
         ax.set_xlim(window.left, window.right)
-        for face in cut.membrane_slices:
-            ax.axvline(cut.z[face], color=GUIDE, lw=0.8, ls=":", zorder=0)
+        for face in section.membrane_slices:
+            ax.axvline(section.z[face], color=GUIDE, lw=0.8, ls=":", zorder=0)
     _set_scales(above, below, window)
 
 

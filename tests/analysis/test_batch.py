@@ -5,7 +5,6 @@ import subprocess
 import sys
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -18,15 +17,13 @@ DENSITIES = [-1.0, -0.3, 0.5, 2.0, -2.0]
 VOLTAGES = np.array([-150.0, 0.0, 40.0, 80.0, 150.0])
 
 
-def stacked(channels):
-    return jax.tree.map(lambda *numbers: jnp.stack(numbers), *channels)
-
-
 @pytest.mark.slow
 def test_channels_and_voltages():
     channels = [make_charged(density=density) for density in DENSITIES]
     done = []
-    found = pnp.solve_batch(stacked(channels), VOLTAGES, discretization=pnp.Axial(NODES), lanes=2, progress=done.append)
+    found = pnp.solve_batch(
+        pnp.stack(channels), VOLTAGES, discretization=pnp.Axial(NODES), batch=2, progress=done.append
+    )
     assert sum(done) == 5
     assert found.converged.all()
     assert found.ion_names == ("K", "Cl")
@@ -42,7 +39,7 @@ def test_one_channel_at_many_voltages_and_many_channels_at_one(charged):
     np.testing.assert_allclose(
         pnp.solve_batch(charged, VOLTAGES, discretization=pnp.Axial(NODES)).current, curve.current, rtol=1e-10
     )
-    three = stacked([charged] * 3)
+    three = pnp.stack([charged] * 3)
     np.testing.assert_allclose(
         pnp.solve_batch(three, 40.0, discretization=pnp.Axial(NODES)).current, curve.current[2], rtol=1e-10
     )
@@ -55,7 +52,7 @@ def test_what_takes_many_steps_is_solved_later(charged, monkeypatch):
     )
     voltages, done = np.array([0.0, 1000.0]), []
     found = pnp.solve_batch(
-        stacked([make_charged(0.0), charged]), voltages, discretization=pnp.Axial(NODES), progress=done.append
+        pnp.stack([make_charged(0.0), charged]), voltages, discretization=pnp.Axial(NODES), progress=done.append
     )
     assert done == [1, 1]
     assert found.converged.all()
@@ -68,7 +65,7 @@ def test_bad_arguments(charged):
     with pytest.raises(ValueError, match="cases are channels"):
         pnp.solve_batch(charged, 10.0)
     with pytest.raises(ValueError, match=r"broadcast|mismatch"):
-        pnp.solve_batch(stacked([charged] * 3), [1.0, 2.0])
+        pnp.solve_batch(pnp.stack([charged] * 3), [1.0, 2.0])
     with pytest.raises(TypeError, match="Channel"):
         pnp.solve_batch("gramicidin-a", [1.0])
 

@@ -230,6 +230,9 @@ def test_a_coarse_mesh_is_called_coarse():
         (lambda c: pnp.solve(c, 1.0, discretization=pnp.Axial(3)), ValueError, "nodes"),
         (lambda c: pnp.solve(c, 1.0, discretization=pnp.Axial(40.5)), ValueError, "nodes"),
         (lambda c: pnp.solve("kcsa-like", 1.0), TypeError, "pnp.load"),
+        (lambda c: pnp.solve(c, 1.0, discretization=64), TypeError, "pnp.Axial"),
+        (lambda c: pnp.solve(c, "3 nm"), ValueError, "mV"),
+        (lambda c: pnp.hysteresis(c, [1.0], discretization=pnp.Axisymmetric()), ValueError, "one dimension"),
     ],
 )
 def test_bad_arguments(charged, call, error, words):
@@ -244,6 +247,32 @@ def test_says_so_when_64_bit_floats_were_switched_off(charged):
             pnp.solve(charged, 0.0)
     finally:
         jax.config.update("jax_enable_x64", True)
+
+
+def test_voltages_may_carry_their_unit(charged):
+    mesh = pnp.Axial(100)
+    assert float(pnp.solve(charged, "0.1 V", discretization=mesh).voltage) == 100.0
+    np.testing.assert_array_equal(
+        pnp.iv_curve(charged, ["-50 mV", 0, "0.1 V"], discretization=mesh).voltage, [-50, 0, 100]
+    )
+
+
+def test_curve_in_batches_is_the_curve(charged):
+    mesh, done = pnp.Axial(100), []
+    whole = pnp.iv_curve(charged, V, discretization=mesh)
+    parts = pnp.iv_curve(charged, V, discretization=mesh, batch=2, progress=done.append)
+    assert sum(done) == V.size
+    assert max(done) == 2
+    np.testing.assert_allclose(parts.current, whole.current, rtol=1e-12)
+    np.testing.assert_allclose(parts.slope, whole.slope, rtol=1e-9)
+
+
+def test_an_interrupted_curve_keeps_what_is_done(charged):
+    def interrupt(count):
+        raise KeyboardInterrupt
+
+    curve = pnp.iv_curve(charged, V, discretization=pnp.Axial(100), batch=2, progress=interrupt)
+    np.testing.assert_array_equal(curve.voltage, V[:2])
 
 
 def test_curve_agrees_with_solve_point_by_point(charged):

@@ -29,12 +29,13 @@ def make(radius=STEP, charge=(), reservoirs=HALL, area=None, **more):
     return Channel({k: ion(k) for k in SALT}, pore, SALT, SALT, reservoirs=reservoirs, **more)
 
 
-def compiled(name):
-    return eqx.filter_jit(lambda channel, *x: getattr(channel, name)(*x))
+def of_pore(name):
+    return eqx.filter_jit(lambda channel, *x: getattr(channel.pore, name)(*x))
 
 
-names = "wall_radius", "wall_breakpoints", "water_charge", "protein_charge", "surface_density", "line_charge"
-wall_radius, wall_breakpoints, water_charge, protein_charge, surface_density, line_charge = map(compiled, names)
+names = "wall_radius", "wall_breakpoints", "water_charge", "protein_charge", "surface_density"
+wall_radius, wall_breakpoints, water_charge, protein_charge, surface_density = map(of_pore, names)
+line_charge = eqx.filter_jit(lambda channel, x: channel.line_charge(x))
 
 
 def integral(channel, density):
@@ -126,7 +127,7 @@ def test_wall_breakpoints_have_both_ends_of_a_shoulder_and_no_jump():
 def test_wall_is_differentiable_in_its_table():
     """Shoulders move with what they join: by values, by positions, also inside jit, and in a batch."""
     x = jnp.array([1.0, 1.7, 2.2, 3.0])
-    wall = lambda at, radius: make((at, radius)).wall_radius(x)
+    wall = lambda at, radius: make((at, radius)).pore.wall_radius(x)
     base = jnp.array([0.0, 2.0, 2.0, 4.0]), jnp.array([1.0, 1.2, 2.0, 1.8])
     together = jnp.array([[0, 0, 0], [1, 0, 0], [1, 0, 0], [0, 0, 0]], float)  # the jump moves as one
     for change in (lambda t: (base[0] + together[:, 0] * t, base[1]), lambda t: (base[0], base[1].at[2].add(t))):
@@ -136,7 +137,7 @@ def test_wall_is_differentiable_in_its_table():
         np.testing.assert_allclose(jax.jit(jax.jacfwd(along))(0.0), difference, rtol=1e-7, atol=1e-9)
         np.testing.assert_allclose(jax.jit(jax.jacrev(along))(0.0), difference, rtol=1e-7, atol=1e-9)
     channels = [make((base[0], r * base[1])) for r in (1.0, 1.5)]
-    stacked = jax.tree.map(lambda *n: jnp.stack(n), *channels)
+    stacked = pnp.stack(channels)
     np.testing.assert_allclose(
         jax.vmap(lambda c: wall_radius(c, x))(stacked), [wall_radius(c, x) for c in channels], rtol=1e-14
     )
@@ -290,7 +291,7 @@ REFUSED = {
     ),
     "step in a function": (
         {"area": Circle(Function(lambda x: jnp.where(x < 1.0, 1.0, 2.0)))},
-        ["pore.radius: ", "too steep for a grid at x = 0.99"],
+        ["pore.radius: ", "too steep for a mesh at x = 0.99"],
     ),
     "depth of nothing": (
         {"charge": (Ring(1.0, 2.0, 0.1), Ring(1.0, 2.0, 0.1, 0.0))},

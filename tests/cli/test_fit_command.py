@@ -8,7 +8,7 @@ import pytest
 import pnp
 import pnp.cli.fit
 from pnp import theory
-from tests.cli.test_cli import run
+from tests.cli.command import run
 
 VOLTAGE = np.linspace(-100, 100, 9)
 FREE = ["--free", "permeability.K", "--free", "permeability.Cl", "--model", "ghk", "--starts", "4"]
@@ -98,7 +98,7 @@ def test_ties_bounds_and_numbers_of_each_set(data):
 
 BAD = {
     "nothing free": ([], "nothing is free"),
-    "no such number": (["--free", "pore.charge.0.amuont"], "did you mean pore.charge.0.density"),
+    "no such number": (["--free", "pore.charge.0.amuont"], "did you mean pore.charge.0"),
     "bounds exclude the start": (["--free", "pore.charge.0.density=1:2"], "which its bounds, 1 to 2 M, exclude"),
     "bounds without a colon": (["--free", "pore.charge.0.density=1"], "expects PATH or PATH=LOW:HIGH"),
     "bounds of another kind": (["--free", "pore.charge.0.density=1 nm:2 nm"], "is not a fixed volume charge"),
@@ -117,15 +117,15 @@ BAD = {
 
 @pytest.mark.parametrize("case", BAD)
 def test_bad_options_say_what_is_wrong(case, data):
-    options, said = BAD[case]
+    options, message = BAD[case]
     ran = run("fit", "ompf", *data, *options)
     assert ran.code == 2
-    assert said in ran.err
+    assert message in ran.err
     assert not ran.out
 
 
 @pytest.mark.parametrize(
-    ("rows", "said"),
+    ("rows", "message"),
     [
         ("V_mV,I_pA\n0,1\n10,nan\n20,3\n", "line 3"),
         ("V_mV,I_pA\n0,1\n20,2\n10,3\n", "line 4"),
@@ -138,11 +138,11 @@ def test_bad_options_say_what_is_wrong(case, data):
         ("# outside.K = 3\nV_mV,I_pA\n-100,-1\n100,1\n", "not electroneutral"),
     ],
 )
-def test_bad_data_are_named(tmp_path, rows, said):
+def test_bad_data_are_named(tmp_path, rows, message):
     (tmp_path / "bad.csv").write_text(rows)
     ran = run("fit", "ompf", tmp_path / "bad.csv", *FREE)
     assert ran.code == 2
-    assert said in ran.err
+    assert message in ran.err
     assert "bad" in ran.err
 
 

@@ -99,7 +99,7 @@ def test_volumes_and_charges_are_those_of_the_pore(radii):
     channel = eqx.tree_at(lambda c: c.pore.charge, channel, (*channel.pore.charge, ring, Ring(2.0, 5.0, 0.8)))
     grid, made = eqx.filter_jit(lambda c: ((grid := make_axisymmetric_mesh(c, 1.0)), make_cells(c, grid)))(channel)
     near, far = grid.membrane_slices
-    wall = np.asarray(channel.wall_radius(grid.z))[near : far + 1]
+    wall = np.asarray(channel.pore.wall_radius(grid.z))[near : far + 1]
     h, a, b = np.diff(grid.z[near : far + 1]), wall[:-1], wall[1:]
     inner = np.asarray(made.edges.volume)[..., near:far, : grid.wall_index].sum()
     assert inner == pytest.approx(np.sum(np.pi * h * (a * a + a * b + b * b) / 3), rel=1e-12)

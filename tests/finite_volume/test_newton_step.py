@@ -13,17 +13,19 @@ import pnp
 from pnp.analysis.discretized import discretize
 from pnp.channel.activity import Davies, IdealCoefficients, Steric
 from pnp.finite_volume.axial import newton_step as step
-from pnp.finite_volume.axial.assembly import element_ends, fluxes, residual, with_baths
+from pnp.finite_volume.axial.assembly import by_element, element_ends, fluxes, residual, with_baths
 from pnp.finite_volume.axial.nernst_planck import solve_nernst_planck
 from pnp.finite_volume.axial.scheme import two_sided_elements
 from pnp.linalg import _cpu
 from pnp.linalg import block_tridiagonal as linear
 from pnp.linalg._cpu import xla_ffi
 from pnp.linalg.block_tridiagonal import from_two_sided, to_two_sided
+from pnp.linalg.dispatch import why_no_compiled_loops
 from tests.conftest import make_charged
 
 NODES, MILLIVOLTS = 40, np.linspace(-300.0, 300.0, 11)
 RNG = np.random.default_rng(5)
+compiled_loops = pytest.mark.skipif(why_no_compiled_loops() is not None, reason="there are no compiled loops")
 
 
 def problem_of(channel):
@@ -43,7 +45,7 @@ def problem_of(channel):
 def newton_elements(problem, unknowns):
     """What `newton_update` gives to its law."""
     at_inside = jnp.zeros((unknowns.shape[1] - 1, 2, 1), bool).at[0, 0].set(True)
-    return (*step.expanded(problem, unknowns), at_inside, None)
+    return (*by_element(problem, unknowns), at_inside, None)
 
 
 @pytest.fixture(scope="module")
@@ -67,10 +69,12 @@ def davies():
     return problem_of(make_charged(activity_model=Davies()))
 
 
-@pytest.mark.parametrize("which", ["ideal", "steric", "unequal", "davies"])
-@pytest.mark.parametrize("with_sensitivity", [False, True])
+@compiled_loops
+@pytest.mark.parametrize(
+    ("which", "with_sensitivity"),
+    [("ideal", False), ("ideal", True), ("steric", False), ("steric", True), ("unequal", True), ("davies", True)],
+)
 def test_the_compiled_step_is_the_step_on_arrays(which, with_sensitivity, request):
-    pytest.importorskip("llvmlite")
     problem, unknowns, *_ = request.getfixturevalue(which)
     law, elements = step._STEPS[with_sensitivity], newton_elements(problem, unknowns)
     assert _cpu.eliminate(law, elements, unknowns, False) is not None
@@ -92,16 +96,16 @@ def test_a_step_solves_the_linearised_problem(ideal):
     np.testing.assert_allclose(answered, -dF_dV, atol=1e-9 * np.abs(dF_dV).max())
 
 
+@compiled_loops
 @pytest.mark.parametrize("which", ["ideal", "steric"])
 @pytest.mark.parametrize("transposed", [False, True])
 def test_compiled_and_on_arrays_linear_solutions_fit_the_jacobian(which, transposed, request):
-    pytest.importorskip("llvmlite")
     problem, unknowns, alone, _ = request.getfixturevalue(which)
     unknowns, flux = solve_nernst_planck(problem, unknowns)
     interior = from_two_sided(unknowns)[:, 1:-1, 3]
     rhs = jnp.asarray(RNG.normal(size=interior.shape))
     shared = to_two_sided(jnp.broadcast_to(rhs[..., None], (*rhs.shape, len(MILLIVOLTS)))).at[:, -1, 1].set(0.0)
-    law, elements = step._given_balance, (*step.expanded(problem, unknowns), shared, flux)
+    law, elements = step._given_balance, (*by_element(problem, unknowns), shared, flux)
     assert _cpu.eliminate(law, elements, unknowns, transposed) is not None
     found = step.solve_linearised(problem, unknowns, shared, transposed, flux)
     (expected,) = eqx.filter_jit(partial(linear._law_on_arrays, law, transposed))(elements, unknowns)
@@ -125,8 +129,8 @@ def test_the_half_step_makes_fluxes_constant(ideal):
     assert np.all(along != 0)
 
 
+@compiled_loops
 def test_compiled_and_on_arrays_half_steps_agree(ideal, monkeypatch):
-    pytest.importorskip("llvmlite")
     problem, unknowns, *_ = ideal
     made, accumulate = [], _cpu.accumulate_resistances
     monkeypatch.setattr(_cpu, "accumulate_resistances", lambda *given: made.append(accumulate(*given)) or made[-1])
@@ -165,6 +169,7 @@ class Halved(IdealCoefficients):
         return [0.0 * jax.lax.while_loop(lambda x: jnp.any(x > 1), lambda x: x / 2, a) for a in log_activity]
 
 
+@compiled_loops
 def test_a_model_that_cannot_be_translated_is_evaluated_on_arrays(ideal, monkeypatch):
     monkeypatch.setattr(xla_ffi, "_reported", set())
     problem, unknowns, *_ = ideal

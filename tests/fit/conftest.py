@@ -1,4 +1,4 @@
-"""Measurements that were made up from known channels."""
+"""Synthetic measurements of known channels."""
 
 import numpy as np
 import pytest

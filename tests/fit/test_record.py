@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 import pnp
+from pnp.channel.values import put_values
 from pnp.fit import FitError, IVData, fit
 from pnp.fit.estimate.levenberg_marquardt import Search
-from pnp.fit.model.paths import file_with
 from pnp.fit.record import fit_record, resumed_starts, unfinished_record, write_channel, write_record
+from pnp.io.channel_file.writer import contents
 from tests.fit.conftest import VOLTAGE, bath, ghk_data
 
 KEYS = (
@@ -19,19 +20,19 @@ KEYS = (
 
 
 @pytest.fixture(scope="module")
-def found(channel):
+def result(channel):
     return fit(channel, ghk_data(), ["permeability.K", "permeability.Cl"], model="ghk", starts=3)
 
 
-def test_the_record_is_json_with_what_was_asked_for(found):
-    record = json.loads(json.dumps(fit_record(found), allow_nan=False))
+def test_the_record_is_json_with_what_was_asked_for(result):
+    record = json.loads(json.dumps(fit_record(result), allow_nan=False))
     assert list(record)[: len(KEYS.split())] == KEYS.split()
-    e = found.parameters["permeability.K"]
+    e = result.parameters["permeability.K"]
     assert record["parameters"]["permeability.K"] == e._asdict()
     assert set(record["parameters"]["permeability.K"]) == {"value", "unit", "std", "low", "high"}
-    assert record["correlation"][0][1] == pytest.approx(found.correlation[0, 1])
-    assert record["ratios"]["Cl/K"]["value"] == pytest.approx(found.ratios["Cl/K"].value)
-    assert np.allclose(record["fitted"], found.predicted.value[0])
+    assert record["correlation"][0][1] == pytest.approx(result.correlation[0, 1])
+    assert record["ratios"]["Cl/K"]["value"] == pytest.approx(result.ratios["Cl/K"].value)
+    assert np.allclose(record["fitted"], result.predicted.value[0])
 
 
 def test_what_is_not_determined_is_null(channel):
@@ -42,24 +43,24 @@ def test_what_is_not_determined_is_null(channel):
     json.dumps(record, allow_nan=False)
 
 
-def test_a_record_can_be_gone_on_from(found, tmp_path):
-    write_record(fit_record(found), tmp_path / "fit.json")
+def test_a_record_can_be_gone_on_from(result, tmp_path):
+    write_record(fit_record(result), tmp_path / "fit.json")
     begin = resumed_starts(tmp_path / "fit.json")
     assert len(begin) == 3
-    assert begin[0] == pytest.approx(found.values, rel=1e-2)
+    assert begin[0] == pytest.approx(result.values, rel=1e-2)
 
 
-def test_what_an_unfinished_fit_has_is_a_record_too(found, tmp_path):
-    run = Search(found.starts.u, found.starts.chi2, *(np.zeros(3) for _ in range(3)))
-    write_record(unfinished_record(found.problem, run), tmp_path / "fit.json")
+def test_what_an_unfinished_fit_has_is_a_record_too(result, tmp_path):
+    run = Search(result.starts.u, result.starts.chi2, *(np.zeros(3) for _ in range(3)))
+    write_record(unfinished_record(result.problem, run), tmp_path / "fit.json")
     record = json.loads((tmp_path / "fit.json").read_text())
     assert record["status"] == "interrupted"
-    assert record["parameters"]["permeability.K"]["value"] == pytest.approx(found.values["permeability.K"], rel=1e-2)
+    assert record["parameters"]["permeability.K"]["value"] == pytest.approx(result.values["permeability.K"], rel=1e-2)
     assert len(resumed_starts(tmp_path / "fit.json")) == 3
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("{", "is not the record of a fit"),
         ("[1]", "is not the record of a fit"),
@@ -68,9 +69,9 @@ def test_what_an_unfinished_fit_has_is_a_record_too(found, tmp_path):
         ('{"starts": [{"values": {"a": NaN}}]}', "holds no starts"),
     ],
 )
-def test_files_that_are_no_record(tmp_path, text, said):
+def test_files_that_are_no_record(tmp_path, text, message):
     (tmp_path / "fit.json").write_text(text)
-    with pytest.raises(FitError, match=said):
+    with pytest.raises(FitError, match=message):
         resumed_starts(tmp_path / "fit.json")
 
 
@@ -99,7 +100,7 @@ def test_the_fitted_channel_is_a_file_that_loads(tmp_path, name):
     assert text.startswith(f"# {name} with what was fitted to a")
     assert "fitted: ions.K.diffusivity = 1.25" in text
     new = pnp.load(tmp_path / "new.toml")
-    raw = file_with(channel, values)
+    raw = contents(put_values(channel, values))
     assert float(new.ions["K"].diffusivity) == 1.25
     assert float(new.bath_permittivity) == 70.0
     x = np.linspace(0, float(channel.pore.end), 7)

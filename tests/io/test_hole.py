@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import pnp
+from pnp.io.channel_file.writer import contents
 from pnp.io.hole import HoleError, read_hole
 
 BEFORE = """ *** HOLE run by someone ***
@@ -50,7 +51,7 @@ def test_profile_in_nm_from_the_first_plane(hole_file):
     np.testing.assert_allclose(radius, [0.3, 0.25, 0.12, 0.2])
 
 
-def test_columns_that_touch_are_told_apart(hole_file):
+def test_columns_that_touch_are_separated(hole_file):
     rows = [(-12345.51225, 1.19772), (-12345.38725, 100000.25), (-12345.26225, 1.25)]
     text = profile(rows, third=-10010.88673)
     assert "-12345.51225     1.19772-10010.88673" in text
@@ -156,10 +157,11 @@ def test_channel_file_names_a_hole_file_beside_it(tmp_path, hole_file):
     file.write_text(f'{baths}[pore]\nradius = {{hole = "hole_out.txt", offset = "-0.2 Å"}}\n', "utf-8")
     channel = pnp.load(file)
     assert float(channel.area(0.025)) == pytest.approx(np.pi * 0.1**2)
-    assert "hole_out" not in channel.source  # the table itself is kept, not a name that may vanish
+    written = contents(channel)["pore"]["radius"]  # the table itself is kept, not a name that may vanish
+    np.testing.assert_array_equal(written, np.column_stack([channel.pore.area.radius.x, channel.pore.area.radius.y]))
 
 
-def test_profile_cannot_replace_segments_and_its_faults_are_told(tmp_path, hole_file):
+def test_profile_cannot_replace_segments_and_its_mistakes_are_reported(tmp_path, hole_file):
     with pytest.raises(pnp.ChannelFileError, match="made of segments"):
         pnp.load("kcsa-like", pore_profile=hole_file(profile(ROWS)))
     with pytest.raises(pnp.ChannelFileError, match=r"gone\.txt: cannot be read"):

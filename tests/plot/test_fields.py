@@ -1,7 +1,11 @@
-"""Axisymmetric solutions in files, pictures, observables and on the command line."""
+"""Solutions in files, in pictures and by `pnp profile`, most of them axisymmetric.
+
+All of it stands in one file, so that the two large programs, axial and axisymmetric, are compiled once.
+"""
 
 import json
 import re
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import equinox as eqx
@@ -18,10 +22,10 @@ import pnp.analysis.solution
 import pnp.analysis.steady
 import pnp.cli.terminal
 from pnp import units
-from pnp.analysis.section import CURRENT_PER_RATE, section
-from pnp.plot import plot_field, plot_iv, plot_profile
+from pnp.analysis.section import CURRENT_PER_RATE, make_section
+from pnp.plot import plot_field, plot_profile
 from pnp.settings import Status
-from tests.cli.test_cli import run
+from tests.cli.command import run
 
 VOLTAGE = 50.0
 MESH = pnp.Axisymmetric(resolution=0.25, nodes=64)  # one mesh throughout: one compiled program serves all tests
@@ -52,38 +56,38 @@ def _no_figures_left():
 
 
 def test_section_knows_wall_and_membrane(solution):
-    cut = section(solution)
-    inner, outer = cut.membrane_slices
-    assert (cut.z[inner], cut.z[outer]) == (0.0, 5.0)
-    np.testing.assert_allclose(cut.r[:, cut.wall_index], 1.0, rtol=1e-12)
-    assert np.all(cut.concentration[cut.no_ion_nodes] == 0)
-    assert np.all(cut.concentration[~cut.no_ion_nodes] > 0)
-    assert np.all(cut.flux_density[:, cut.solid_cells] == 0)
-    assert not np.any(np.all(cut.flux_density[0, ~cut.solid_cells] == 0, axis=-1))
+    section = make_section(solution)
+    inner, outer = section.membrane_slices
+    assert (section.z[inner], section.z[outer]) == (0.0, 5.0)
+    np.testing.assert_allclose(section.r[:, section.wall_index], 1.0, rtol=1e-12)
+    assert np.all(section.concentration[section.no_ion_nodes] == 0)
+    assert np.all(section.concentration[~section.no_ion_nodes] > 0)
+    assert np.all(section.flux_density[:, section.solid_cells] == 0)
+    assert not np.any(np.all(section.flux_density[0, ~section.solid_cells] == 0, axis=-1))
 
 
 def test_enclosed_current_adds_up_to_the_current(solution):
-    cut = section(solution)
-    inner, outer = cut.membrane_slices
-    within = cut.enclosed_current()[inner:outer]
+    section = make_section(solution)
+    inner, outer = section.membrane_slices
+    within = section.enclosed_current()[inner:outer]
     np.testing.assert_allclose(within[:, -1], float(solution.current), rtol=1e-10)
     np.testing.assert_array_equal(within[:, 0], 0)
     # Between equal baths and without charges each half of the area carries half of it, far from the mouths.
     middle = within[len(within) // 2]
-    radius = (cut.r[inner:outer][len(within) // 2])[: cut.wall_index + 1]
-    np.testing.assert_allclose(middle[: cut.wall_index + 1], float(solution.current) * radius**2, rtol=2e-3)
+    radius = (section.r[inner:outer][len(within) // 2])[: section.wall_index + 1]
+    np.testing.assert_allclose(middle[: section.wall_index + 1], float(solution.current) * radius**2, rtol=2e-3)
 
 
 def test_mean_over_the_cross_section(solution):
-    cut = section(solution)
-    z, mean = cut.means(cut.r[..., None] * np.ones(2))
-    np.testing.assert_array_equal(z, cut.z[cut.membrane_slices[0] : cut.membrane_slices[1] + 1])
+    section = make_section(solution)
+    z, mean = section.means(section.r[..., None] * np.ones(2))
+    np.testing.assert_array_equal(z, section.z[section.membrane_slices[0] : section.membrane_slices[1] + 1])
     np.testing.assert_allclose(mean, 2 / 3, rtol=0.02)  # of r over a circle of radius 1: the trapezoidal rule's
 
 
 def test_one_dimension_has_no_section(axial):
     with pytest.raises(ValueError, match="Axisymmetric"):
-        section(axial)
+        make_section(axial)
     with pytest.raises(ValueError, match="Axisymmetric"):
         axial.to_vtu("x.vtu")
     with pytest.raises(ValueError, match="Axisymmetric"):
@@ -131,59 +135,25 @@ def test_vtu_read_back(solution, tmp_path):
     assert int(piece.get("NumberOfPoints")) == slices * nodes
     assert int(piece.get("NumberOfCells")) == (slices - 1) * (nodes - 1)
     mesh = meshio.read(file)
-    cut = section(solution)
+    section = make_section(solution)
     (cells,) = mesh.cells
     assert cells.type == "quad"
     corners = mesh.points[cells.data]  # [cell, corner, coordinate]
     edges = np.roll(corners, -1, axis=1) - corners
     turns = np.cross(edges, np.roll(edges, -1, axis=1))[..., 2]
     assert np.all(turns > 0)  # convex, and none of them upside down
-    np.testing.assert_allclose(corners[:, :, 0].mean(1).reshape(slices - 1, nodes - 1)[:, 0], cut.cell_centres[0])
+    np.testing.assert_allclose(corners[:, :, 0].mean(1).reshape(slices - 1, nodes - 1)[:, 0], section.cell_centres[0])
     at = (slices // 2) * nodes + 2
     np.testing.assert_allclose(mesh.points[at], [solution.x[slices // 2], solution.r[slices // 2, 2], 0])
     assert mesh.point_data["potential (mV)"][at] == float(solution.potential[slices // 2, 2])
     assert mesh.point_data["Cl (mM)"][at] == float(solution.concentration[slices // 2, 2, 1])
     region, current = mesh.cell_data["region"][0], mesh.cell_data["current density (pA/nm2)"][0]
-    assert region.sum() == (cut.membrane_slices[1] - cut.membrane_slices[0]) * (nodes - 1 - cut.wall_index)
+    assert region.sum() == (section.membrane_slices[1] - section.membrane_slices[0]) * (nodes - 1 - section.wall_index)
     assert np.all(current[region == 1] == 0)
     # 1 pA/nm² of K is its flux density times e: e per ns is 160.2 pA
     potassium, chloride = (mesh.cell_data[f"flux density {k} (1/nm2/ns)"][0] for k in ("K", "Cl"))
     np.testing.assert_allclose(current, 160.2176634 * (potassium - chloride), rtol=1e-12, atol=1e-15)
     assert abs(CURRENT_PER_RATE - 160.2176634) < 1e-9
-
-
-# --- observables --------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def axial_equations(monkeypatch):
-    """Axisymmetric curves are solved with the axial equations of one mesh, so that nothing large is compiled."""
-    monkeypatch.setattr(pnp.Axisymmetric, "discretize", lambda _, channel: MESH.axial.discretize(channel))
-
-
-@pytest.fixture
-def curve(channel, axial_equations):
-    """With other currents than the solver's, to show that points of the curve are used."""
-    curve = pnp.iv_curve(channel, [-100.0, 0.0, 100.0], discretization=MESH, batch=1)
-    ions = jnp.array([[-3.0, -1.0], [0.0, 0.0], [9.0, -1.0]])
-    return eqx.tree_at(lambda c: (c.ion_current, c.current), curve, (ions, ions.sum(1)))
-
-
-def test_rectification_by_hand(curve):
-    assert curve.rectification(100) == pytest.approx(8 / 4)
-    assert curve.rectification(-100) == pytest.approx(4 / 8)
-    assert np.isnan(curve.rectification(0))
-    assert curve.rectification(75) == pytest.approx(1, rel=1e-9)  # solved for, and the pore is symmetric
-
-
-def test_selectivity_by_hand(curve, channel):
-    assert curve.selectivity(-100) == pytest.approx((3 - 1) / (3 + 1))
-    assert curve.selectivity(100) == pytest.approx((9 - 1) / (9 + 1))  # an influx of anions against the current
-    assert np.isnan(curve.selectivity(0))
-    # Without charges ions carry in proportion to their diffusivities.
-    potassium, chloride = (float(channel.ions[k].diffusivity) for k in ("K", "Cl"))
-    expected = (potassium - chloride) / (potassium + chloride)
-    assert curve.selectivity(75) == pytest.approx(expected, rel=1e-4)
 
 
 # --- pictures -----------------------------------------------------------------------------------
@@ -219,9 +189,9 @@ def test_field_without_current_or_axial_solution(solution):
 
 @pytest.mark.parametrize(("factor", "parts"), [(3, 1), (30, 2)])
 def test_wide_pore_has_its_narrowest_part_beside_it(solution, factor, parts):
-    cut = section(solution)
-    wider = 1 + (factor - 1) * np.clip(cut.z / 5, 0, 1)
-    figure = plot_field(eqx.tree_at(lambda s: s.r, solution, jnp.asarray(cut.r * wider[:, None])))
+    section = make_section(solution)
+    wider = 1 + (factor - 1) * np.clip(section.z / 5, 0, 1)
+    figure = plot_field(eqx.tree_at(lambda s: s.r, solution, jnp.asarray(section.r * wider[:, None])))
     maps = [ax for ax in figure.axes if ax.get_title(loc="left")]
     assert len(maps) == parts
     if parts == 2:
@@ -234,11 +204,6 @@ def test_wide_pore_has_its_narrowest_part_beside_it(solution, factor, parts):
 def test_axisymmetric_solution_is_not_drawn_as_a_profile(solution):
     with pytest.raises(ValueError, match="plot_field"):
         plot_profile(solution)
-
-
-def test_curve_beside_the_axial_one(curve):
-    ax = plot_iv(curve, axial=curve)
-    assert "total, one dimension" in [text.get_text() for text in ax.get_legend().get_texts()]
 
 
 # --- the command line ---------------------------------------------------------------------------
@@ -266,45 +231,6 @@ def test_profile_of_two_dimensions_is_printed_drawn_and_saved(suffix, solution, 
             np.testing.assert_allclose(dataset["potential"], solution.potential)
 
 
-@pytest.fixture
-def solved(monkeypatch, axial_equations):
-    """Voltages of each call of the solver for a curve."""
-    real, voltages = pnp.analysis.steady._solve_curve, []
-
-    def recorded(discretized, voltage, settings, guess):
-        voltages.append(voltage.tolist())
-        return real(discretized, voltage, settings, guess)
-
-    monkeypatch.setattr(pnp.analysis.steady, "_solve_curve", recorded)
-    return voltages
-
-
-def test_axisymmetric_curve_is_solved_voltage_by_voltage(solved, tmp_path):
-    ran = run("iv", "uncharged-cylinder", "--dimension", 2, "--format", "csv", "--output", tmp_path / "x.nc")
-    assert ran.code == 0
-    assert solved == [[v] for v in range(-200, 201, 40)]
-    assert [float(row.split(",")[0]) for row in ran.out.splitlines()[1:]] == list(range(-200, 201, 40))
-    with xr.open_dataset(tmp_path / "x.nc", engine="h5netcdf") as dataset:
-        assert [dataset.attrs[name] for name in ("dimension", "nodes", "resolution")] == [2, 400, 1.0]
-
-
-def test_interrupted_axisymmetric_curve_keeps_what_is_done(solved, channel, monkeypatch):
-    def interrupt(*_):
-        if len(solved) == 2:
-            raise KeyboardInterrupt
-
-    curve = pnp.iv_curve(channel, [-50.0, 50.0, 100.0], discretization=pnp.Axisymmetric(), progress=interrupt)
-    assert curve.voltage.tolist() == [-50.0, 50.0]
-    assert curve.ion_current.shape == (2, 2)
-    assert curve.slope.shape == (2,)
-    solved.clear()
-    monkeypatch.setattr(pnp.cli.terminal.Progress, "advance", interrupt)
-    ran = run("iv", "uncharged-cylinder", "--dimension", 2, "--format", "csv", "--voltages", "-50,50,100")
-    assert ran.code == 130
-    assert "2 of 3 voltages are done" in ran.err
-    assert [row.split(",")[0] for row in ran.out.splitlines()[1:]] == ["-50.0", "50.0"]
-
-
 @pytest.mark.slow  # compiles the program of curves
 def test_curve_of_two_dimensions(channel, solution, tmp_path):
     ran = run(
@@ -317,6 +243,45 @@ def test_curve_of_two_dimensions(channel, solution, tmp_path):
     assert record["rectification"] == pytest.approx(1, rel=1e-6)
     assert record["conductance_nS"] == pytest.approx(float(solution.current) / VOLTAGE, rel=1e-3)
     assert matplotlib.image.imread(tmp_path / "x.png")[..., :3].std() > 0.01
+
+
+def test_profile_is_printed_drawn_and_saved(tmp_path):
+    ran = run(
+        "profile", "uncharged-cylinder", "--voltage", "0.1 V", "--nodes", "64",
+        "--plot", tmp_path / "p.png", "--output", tmp_path / "p.nc",
+    )  # fmt: skip
+    assert ran.code == 0
+    assert ran.err == f"Wrote {tmp_path / 'p.nc'}\nWrote {tmp_path / 'p.png'}\n"
+    head, *rows = ran.out.splitlines()
+    assert re.split(r"  +", head.strip()) == ["x (nm)", "potential (mV)", "K (mM)", "Cl (mM)"]
+    middle = next(row for row in rows if row.split()[:1] == ["2.5"])
+    assert [float(v) for v in middle.split()] == pytest.approx([2.5, 50, 100, 100], rel=1e-4)  # by symmetry
+    assert re.search(r"^current \d+\.\d+ pA \(K .*converged$", ran.out, re.MULTILINE)
+    # L/(σ π a²) of the pore, 1/(4 σ a) of each access; GΩ of 5 nm and 1 nm, by their ratio
+    pore, inside, outside = map(
+        float, re.search(r"^resistance (\S+) GΩ .*, (\S+) of .*, (\S+) out", ran.out, re.M).groups()
+    )
+    assert [inside, outside] == pytest.approx([pore * np.pi / 20] * 2, rel=2e-3)
+    assert matplotlib.image.imread(tmp_path / "p.png")[..., :3].std() > 0.01
+    with xr.open_dataset(tmp_path / "p.nc", engine="h5netcdf") as dataset:
+        for name, variable in dataset.variables.items():
+            assert variable.attrs["long_name"], name
+            assert "units" in variable.attrs or name in ("ion", "part")
+        assert float(dataset["voltage"]) == 100.0
+        assert dataset["concentration"].dims == ("x", "ion")
+
+
+def test_profile_that_does_not_converge_exits_3_without_numbers(monkeypatch, tmp_path):
+    status = pnp.Status.NOT_CONVERGED
+    unconverged = SimpleNamespace(
+        status=status, message=pnp.analysis.solution.status_message(status, 1, 2.5, ("K", "Cl"))
+    )
+    monkeypatch.setattr(pnp.analysis.steady, "solve", lambda *_, **__: unconverged)
+    ran = run("profile", "uncharged-cylinder", "--voltage", "100", "--output", tmp_path / "p.nc")
+    assert (ran.code, ran.out) == (3, "")
+    assert "uncharged-cylinder at 100 mV did not converge" in ran.err
+    assert "the concentration of Cl at x = 2.5 nm" in ran.err
+    assert not list(tmp_path.iterdir())
 
 
 def test_messages_name_a_finer_mesh():

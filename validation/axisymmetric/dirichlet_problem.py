@@ -52,7 +52,7 @@ def meshes(channel, grading=0.6):
     """
     s, t = np.linspace(0.0, 1.0, SLABS + 1), np.linspace(0.0, 1.0, CORE + 1)
     z = float(channel.pore.end) * (s - grading * np.sin(2 * np.pi * s) / (2 * np.pi))
-    wall = np.asarray(channel.wall_radius(jnp.asarray(z)))[:, None]
+    wall = np.asarray(channel.pore.wall_radius(jnp.asarray(z)))[:, None]
     core = wall * np.sin(0.4 * np.pi * t) / np.sin(0.4 * np.pi)
     solid = wall + (1.5 * wall.max() - wall) * np.linspace(0.0, 1.0, SOLID + 1)[1:]
     finest = AxisymmetricMesh(jnp.asarray(z), jnp.asarray(np.concatenate([core, solid], axis=1)), CORE, (0, SLABS))

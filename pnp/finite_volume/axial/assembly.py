@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from pnp.finite_volume.differentiate import derivatives
 from pnp.finite_volume.fluxes import ActivityPair, element_balance, element_flux, resistance, solve_activities
-from pnp.finite_volume.problem import Problem
+from pnp.finite_volume.problem import Problem, expand_to_elements
 from pnp.finite_volume.scheme import MeanFlux
 from pnp.linalg.element_matrices import BlockCoefficients
 from pnp.linalg.series_resistances import in_common_unit
@@ -21,6 +21,15 @@ TwoSided = Float[Array, "unknown _ 2 _"]
 def element_ends(unknowns: Float[Array, "unknown node *rest"]) -> tuple[list, list]:
     """States at the two ends of all elements, [unknown][element, *rest]."""
     return list(unknowns[:, :-1]), list(unknowns[:, 1:])
+
+
+def by_element(problem: Problem, unknowns: Float[Array, "unknown node *rest"]) -> tuple[Problem, ActivityPair]:
+    """The problem as local laws take it, by element, and the activity coefficients at both ends of every element.
+
+    Those that follow from an equation are solved for here, once, so that the laws are plain arithmetic.
+    """
+    problem = expand_to_elements(problem)
+    return problem, problem.apply(solve_activities, *element_ends(unknowns))
 
 
 def fluxes(problem: Problem, left, right) -> Float[Array, "ion *place"]:

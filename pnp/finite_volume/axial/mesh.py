@@ -71,7 +71,7 @@ def pore_points(channel: Channel, elements: int) -> Float[Array, " point"]:
 
     - elements: their number, even.
     """
-    breaks = channel.wall_breakpoints()
+    breaks = channel.pore.wall_breakpoints()
     return _distributed(breaks, lambda x: _density(channel, x, reservoirs=False), elements, elements // 2)
 
 

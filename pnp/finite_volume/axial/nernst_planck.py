@@ -7,8 +7,7 @@ element (`fluxes.resistance`), so that e^mu at a node follows from the resistanc
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from pnp.finite_volume.axial.assembly import TwoSided
-from pnp.finite_volume.axial.newton_step import expanded
+from pnp.finite_volume.axial.assembly import TwoSided, by_element
 from pnp.finite_volume.fluxes import resistance
 from pnp.finite_volume.problem import Problem
 from pnp.linalg.series_resistances import accumulate_resistances
@@ -32,7 +31,7 @@ def solve_nernst_planck(
     inside, outside = (jnp.stack(mu)[:, None, None] for mu in problem.bath_mu)
     sides = lambda *both: jnp.concatenate(jnp.broadcast_arrays(*both), axis=-2)
     own, rise = sides(inside, outside), sides(outside - inside, inside - outside)
-    elements = expanded(problem, unknowns)
+    elements = by_element(problem, unknowns)
     mu, flux = accumulate_resistances(_resistance, _relative_mu, _flux, elements, unknowns, (own, rise))
     # Both sides count the middle node from the outside bath's mu.
     mu = mu.at[:, -1, 0].add(-rise[:, 0, 0])

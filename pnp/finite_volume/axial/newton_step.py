@@ -10,9 +10,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from pnp.finite_volume.axial.assembly import TwoSided, element_ends, linearize
-from pnp.finite_volume.fluxes import ActivityPair, element_balance, solve_activities
-from pnp.finite_volume.problem import Problem, expand_to_elements
+from pnp.finite_volume.axial.assembly import TwoSided, by_element, linearize
+from pnp.finite_volume.fluxes import element_balance
+from pnp.finite_volume.problem import Problem
 from pnp.linalg.block_tridiagonal import eliminate_law
 from pnp.linalg.element_matrices import ElementMatrices
 
@@ -34,7 +34,7 @@ def newton_update(
     Returns the update, and with `with_sensitivity` the derivative d unknowns / d voltage, kT per kT/e.
     """
     at_inside = jnp.zeros((unknowns.shape[1] - 1, 2, 1), bool).at[0, 0].set(True)
-    elements = *expanded(problem, unknowns), at_inside, flux
+    elements = *by_element(problem, unknowns), at_inside, flux
     update, *sensitivity = eliminate_law(_STEPS[with_sensitivity], elements, unknowns)
     return update, sensitivity[0] if sensitivity else None
 
@@ -46,16 +46,7 @@ def solve_linearised(problem: Problem, unknowns: TwoSided, rhs: Solution, transp
     - rhs: of each node; what the two sides have for the middle node is added.
     - flux: of each ion, which is in a steady state.
     """
-    return eliminate_law(_given_balance, (*expanded(problem, unknowns), rhs, flux), unknowns, transposed)[0]
-
-
-def expanded(problem: Problem, unknowns: TwoSided) -> tuple[Problem, ActivityPair]:
-    """The problem by element, and the activity coefficients at both ends of the elements at these unknowns.
-
-    Those that follow from an equation are solved for here, on arrays, once, so that the laws are plain arithmetic.
-    """
-    by_element = expand_to_elements(problem)
-    return by_element, by_element.apply(solve_activities, *element_ends(unknowns))
+    return eliminate_law(_given_balance, (*by_element(problem, unknowns), rhs, flux), unknowns, transposed)[0]
 
 
 # --- the laws that are eliminated ---------------------------------------------------------------

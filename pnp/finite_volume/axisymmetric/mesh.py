@@ -20,6 +20,7 @@ from pnp.channel.channel import Channel
 from pnp.finite_volume.axial.mesh import pore_points, references
 from pnp.finite_volume.axisymmetric.cells import EDGES, Cells, for_edges
 from pnp.finite_volume.fluxes import Element
+from pnp.theory.roots import bracketed_root
 
 CELLS = {"core": 16, "outer": 20, "membrane": 160, "reservoir": 24}
 """Cells of the fine mesh: across the pore and the rest of a slice, along the membrane and each reservoir."""
@@ -82,7 +83,7 @@ def make_axisymmetric_mesh(channel: Channel, resolution: float = 1.0) -> Axisymm
         else:
             stretches.append(stretches[-1][-1] + away[1:])
     z = jnp.concatenate(stretches)
-    radius = channel.wall_radius(z)
+    radius = channel.pore.wall_radius(z)
     r = _across(z, radius, length, reach[:, 1], count, (fixed.pore.start, fixed.pore.end))
     return AxisymmetricMesh(jax.lax.stop_gradient(z), r, count["core"], faces)
 
@@ -90,7 +91,7 @@ def make_axisymmetric_mesh(channel: Channel, resolution: float = 1.0) -> Axisymm
 def _layer_length(channel: Channel):
     """Length over which the potential at a wall falls, nm: the Debye or, if shorter, the Gouy–Chapman length."""
     x = channel.pore.start + (channel.pore.end - channel.pore.start) * (jnp.arange(200) + 0.5) / 200
-    sigma = jnp.maximum(jnp.abs(channel.surface_density(x)).max(), _face_density(channel).max())
+    sigma = jnp.maximum(jnp.abs(channel.pore.surface_density(x)).max(), _face_density(channel).max())
     scale = units.permittivity_scale(channel.temperature) * channel.bath_permittivity
     return jnp.minimum(channel.debye_length.min(), 2 * scale / (sigma * units.MILLIMOLAR_PER_CHARGE_DENSITY + 1e-300))
 
@@ -129,17 +130,8 @@ def _graded(count: int, usual: int, first) -> Float[Array, "*any point"]:
     """0 … 1 in `count` cells that grow as sinh(κ s) / sinh(κ); with `usual` cells the first would have the size
     `first`. Even cells, if those are smaller."""
     first = jnp.asarray(first)[..., None]
-    low, high = jnp.zeros_like(first), jnp.full_like(first, 60.0)
-    size = lambda kappa: kappa / jnp.sinh(kappa) / usual
-
-    def halve(_, bounds):
-        low, high = bounds
-        middle = (low + high) / 2
-        larger = size(middle) > first
-        return jnp.where(larger, middle, low), jnp.where(larger, high, middle)
-
-    low, high = jax.lax.fori_loop(0, 40, halve, (low, high))
-    kappa = (low + high) / 2
+    too_large = lambda kappa, first: kappa / jnp.sinh(kappa) / usual - first
+    kappa = bracketed_root(too_large, jnp.zeros_like(first), 60.0, first, iterations=40)
     s = jnp.arange(count + 1) / count
     graded = jnp.where(kappa < 1e-3, s, jnp.sinh(kappa * s) / jnp.sinh(kappa))
     return jax.lax.stop_gradient(graded)
@@ -261,7 +253,7 @@ def _charge(channel: Channel, mesh: AxisymmetricMesh, at, quarters, solid):
     r, wall = mesh.r, mesh.wall_index
     near, far = mesh.membrane_slices
     half = lambda f: (f(at) @ _WEIGHTS).T  # [half, slab]
-    charge = jnp.where(solid, 0.0, quarters * jnp.repeat(half(channel.water_charge), 2, axis=0)[..., None])
+    charge = jnp.where(solid, 0.0, quarters * jnp.repeat(half(channel.pore.water_charge), 2, axis=0)[..., None])
     # In the protein: by the part of each ring around the pore that the charge fills.
     h = jnp.diff(mesh.z)
     for end in range(2):
@@ -270,8 +262,8 @@ def _charge(channel: Channel, mesh: AxisymmetricMesh, at, quarters, solid):
         middle = (edges[:, 1:] + edges[:, :-1]) / 2
         radius = edges[:, wall, None]
         points = at[:, end]
-        for k in range(len(channel.protein_charge(points))):
-            density, depth = channel.protein_charge(points)[k]
+        for k in range(len(channel.pore.protein_charge(points))):
+            density, depth = channel.pore.protein_charge(points)[k]
             line = (density @ _WEIGHTS)[:, None] * h[:, None] / 2
             area = lambda a, b, depth=depth, radius=radius: (
                 jnp.pi * (jnp.clip(b, radius, radius + depth) ** 2 - jnp.clip(a, radius, radius + depth) ** 2)
@@ -281,15 +273,15 @@ def _charge(channel: Channel, mesh: AxisymmetricMesh, at, quarters, solid):
     # On the wall and on the faces: in the quarters of the solid next to them.
     ends = jnp.stack([r[:-1, wall], r[1:, wall]])
     slant = jnp.sqrt(h**2 + (ends[1] - ends[0]) ** 2)
-    belt = jnp.pi * slant * (0.75 * ends + 0.25 * ends[::-1]) * half(channel.surface_density)
+    belt = jnp.pi * slant * (0.75 * ends + 0.25 * ends[::-1]) * half(channel.pore.surface_density)
     charge = charge.at[jnp.array([0, 2]), :, wall].add(belt)
     low, high = r[:, :-1], r[:, 1:]
     rings = jnp.pi * (high - low) * jnp.stack([0.75 * low + 0.25 * high, 0.25 * low + 0.75 * high])
     for side, (slab, face) in enumerate(((near, near), (far - 1, far))):
         if channel.reservoirs[side].kind != "none":
-            density = channel.membrane.surface_charge[side] * units.CHARGE_DENSITY_PER_SURFACE_CHARGE
+            sigma = channel.membrane.surface_charge[side] * units.CHARGE_DENSITY_PER_SURFACE_CHARGE
             corners = jnp.array([2 * side, 2 * side + 1])
-            charge = charge.at[corners, slab, wall:].add(rings[:, face, wall:] * density)
+            charge = charge.at[corners, slab, wall:].add(rings[:, face, wall:] * sigma)
     return charge
 
 

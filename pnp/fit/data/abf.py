@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from pnp import quantity as q
 from pnp.fit.data import checks as c
 from pnp.fit.data import measurements as d
 from pnp.fit.data.checks import DataError
 from pnp.fit.data.measurements import IVData
-from pnp.io import quantity as q
 
 _BLOCKS = 10
 _SAME_COMMAND = 1e-3  # mV, within which two commands are one

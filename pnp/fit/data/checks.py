@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pnp import quantity as q
 from pnp.channel.limits import TEMPERATURES
-from pnp.io import quantity as q
 
 CURRENT = q.Kind("current", "pA")
 CONDUCTANCE = q.Kind("conductance", "nS")

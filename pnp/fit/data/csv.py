@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pnp import quantity as q
 from pnp.fit.data import checks as c
 from pnp.fit.data import measurements as d
 from pnp.fit.data.checks import DataError, DataLocation
 from pnp.fit.data.measurements import IVData, ReversalData
-from pnp.io import quantity as q
 from pnp.io.channel_file.messages import unknown_key
 from pnp.io.limits import MAX_BYTES
 

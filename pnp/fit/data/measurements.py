@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 from jaxtyping import Float
 
+from pnp import quantity as q
 from pnp import units
 from pnp.fit.data.checks import (
     CONDUCTANCE,
@@ -25,7 +26,6 @@ from pnp.fit.data.checks import (
     checked_temperature,
     parsed_for,
 )
-from pnp.io import quantity as q
 
 
 @dataclass(frozen=True, eq=False)

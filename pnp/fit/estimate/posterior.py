@@ -139,7 +139,7 @@ class _Density:
 def _summary(names, samples: np.ndarray, divergences: int, acceptance: float) -> Posterior:
     from blackjax.diagnostics import effective_sample_size, potential_scale_reduction
 
-    r_hat, size = np.atleast_1d(potential_scale_reduction(samples), effective_sample_size(samples))
+    r_hat, size = (np.atleast_1d(jax.jit(f)(samples)) for f in (potential_scale_reduction, effective_sample_size))
     warnings = []
     if (r_hat > R_HAT).any():
         worst = int(r_hat.argmax())

@@ -10,10 +10,11 @@ from jaxtyping import Float
 
 from pnp.channel.channel import Channel
 from pnp.channel.profiles import ChannelError
+from pnp.channel.values import overlap
 from pnp.fit.data.measurements import IVData, ReversalData
 from pnp.fit.model.base import Experiment, Model, ParameterMap, Predicted
 from pnp.fit.model.parameters import FitError, Free, Parameter, ParameterSpace, make_parameter
-from pnp.fit.model.paths import Measure, find, places
+from pnp.fit.model.paths import Measure, fitted_numbers
 
 Data = Sequence[IVData | ReversalData]
 
@@ -91,13 +92,6 @@ class FitProblem:
             residual, weight = robust_residual(residual, self.robust)
             jacobian = jacobian * weight[..., None]
         return Residuals(residual, jacobian, (residual**2).sum(-1))
-
-    def with_values(self, values: dict[str, float]) -> Channel:
-        """The channel with other numbers at these paths."""
-        known, channel = places(self.channel), self.channel
-        for path, value in values.items():
-            channel = find(known, path).put(channel, value)
-        return channel
 
 
 def robust_residual(residual, scale: float, xp=np):
@@ -197,7 +191,7 @@ def _parameters(
         if not np.isfinite(constant) or (measure.logarithmic and constant <= 0):
             raise FitError(f"{path}: cannot be fixed at {constant:g}: it must be positive")
     paths += fixed
-    _check_paths(paths)
+    _check_paths(channel, paths)
     columns += [[0] * len(data_set_of_condition)] * len(fixed)
     constants = [0.0] * len(factors) + list(fixed.values())
     factors += [0.0] * len(fixed)
@@ -220,15 +214,15 @@ def _check_tie(path: str, factor: float, tied: Measure, free_path: str, measure:
         raise FitError(f"{path}: the factor of a tie must be positive, not {factor:g}")
 
 
-def _check_paths(paths: Sequence[str]) -> None:
+def _check_paths(channel: Channel, paths: Sequence[str]) -> None:
     """Raise FitError if a number is set twice."""
+    known = fitted_numbers(channel)
     for i, path in enumerate(paths):
         if path in paths[:i]:
             raise FitError(f"{path}: is free, tied or fixed twice")
-        whole = path.removesuffix(".scale")
-        other = [p for p in paths if p != path and (p == whole or p.rpartition(".")[0] == whole)]
-        if whole != path and other:
-            raise FitError(f"{path} and {other[0]} set the same numbers: free one of them")
+        same = [other for other in paths[:i] if {path, other} <= known.keys() and overlap(known[other], known[path])]
+        if same:
+            raise FitError(f"{same[0]} and {path} set the same numbers: free one of them")
         first = path.partition("/")[0]
         if "/" in path and any(p.partition("/")[0] == first for p in paths if p != path):
             raise FitError(f"{path}: {first} is given twice")

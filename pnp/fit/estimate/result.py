@@ -149,9 +149,10 @@ class Fit:
 
         - label: of the data set, needed where every data set has a number of its own.
 
-        Raises FitError where it is needed and not given, and for permeabilities, which no channel has.
+        Raises FitError where it is needed and not given, and for permeabilities, which no channel has; ChannelError if
+        the numbers make no sense together.
         """
-        return self.problem.with_values(self.channel_values(label))
+        return self.problem.channel.with_values(self.channel_values(label))
 
     def channel_values(self, label: str | None = None) -> dict[str, float]:
         """The fitted and tied numbers of `channel`, by path. Arguments and errors as there."""

@@ -89,7 +89,7 @@ class Model(abc.ABC):
         """The same of one path. Raises KeyError with the nearest path if there is none."""
         known = self.numbers(channel)
         if path not in known:
-            raise KeyError(no_such(path, list(known)))
+            raise KeyError(no_such(path, known))
         return known[path]
 
     @abc.abstractmethod

@@ -17,12 +17,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from pnp.analysis.discretization import Axial, Discretization
+from pnp.analysis.discretization import Axial, Discretization, check_problem
 from pnp.analysis.mesh_hierarchy import steady_state
 from pnp.analysis.steady import reversal_of_discretized
 from pnp.channel.channel import Channel
+from pnp.channel.values import put_values
 from pnp.fit.model.base import CHANNELS, Experiment, Model, ParameterMap, Predicted
-from pnp.fit.model.paths import COUNT, Place, find, places
+from pnp.fit.model.paths import COUNT, MEASURES, find, fitted_numbers
 from pnp.settings import CPU_BATCH, GPU_BATCH, Settings, Status
 
 FIT_DISCRETIZATION = Axial(nodes=200)
@@ -42,35 +43,36 @@ class PNP(Model):
         self.discretization = discretization
 
     def numbers(self, channel):
-        return {p.path: (p.measure, p.value) for p in places(channel).values()} | {CHANNELS: (COUNT, 1.0)}
+        values = _values(channel)
+        known = {path: (MEASURES[n.kind], float(values[path])) for path, n in fitted_numbers(channel).items()}
+        return known | {CHANNELS: (COUNT, 1.0)}
 
     def number(self, channel, path):
-        if path == CHANNELS:
-            return COUNT, 1.0
-        place = find(places(channel), path)
-        return place.measure, place.value
+        if path != CHANNELS:
+            find(channel, path)  # for its errors
+        return self.numbers(channel)[path]
 
     def predictor(self, channel, parameter_map, experiment):
         for condition in experiment.conditions:
-            self.discretization.check(condition)
-        return _Predictor(self.discretization, _places(channel, parameter_map), parameter_map, experiment)
+            check_problem(condition, self.discretization)
+        return _Predictor(self.discretization, parameter_map, experiment)
 
     def prediction(self, channel, parameter_map, experiment):
         groups = _groups(experiment)
         flat = np.concatenate([np.where(g.measured, g.points, -1).reshape(-1) for g in groups])
         order = np.argsort(flat)[np.count_nonzero(flat < 0) :]
-        return _Prediction(self.discretization, _places(channel, parameter_map), parameter_map, groups, order)
+        return _Prediction(self.discretization, parameter_map, groups, order)
 
 
-def _places(channel: Channel, parameter_map: ParameterMap) -> tuple[Place, ...]:
-    known = places(channel)
-    return tuple(find(known, path) for path in parameter_map.paths if path != CHANNELS)
+@eqx.filter_jit
+def _values(channel: Channel) -> dict[str, Array]:
+    """All numbers that can be fitted; derived ones take many operations, so in one program."""
+    return {path: number.get(channel) for path, number in fitted_numbers(channel).items()}
 
 
-def _changed(channel: Channel, numbers: dict[str, Array], places: tuple[Place, ...]) -> Channel:
-    for place in places:
-        channel = place.put(channel, numbers[place.path])
-    return channel
+def _changed(channel: Channel, numbers: dict[str, Array]) -> Channel:
+    """The channel with other numbers by their paths; the number of channels is none of them."""
+    return put_values(channel, {path: value for path, value in numbers.items() if path != CHANNELS})
 
 
 class _Group(eqx.Module):
@@ -124,8 +126,8 @@ def _groups(experiment: Experiment) -> tuple[_Group, ...]:
 class _Predictor:
     """Predictions of many cases on the host, batch by batch."""
 
-    def __init__(self, discretization: Discretization, places, parameter_map: ParameterMap, experiment: Experiment):
-        self._discretization, self._places, self._parameter_map = discretization, places, parameter_map
+    def __init__(self, discretization: Discretization, parameter_map: ParameterMap, experiment: Experiment):
+        self._discretization, self._parameter_map = discretization, parameter_map
         self._groups = _groups(experiment)
         self._points = sum(experiment.sizes)
         self._compiled: set[int] = set()
@@ -167,9 +169,7 @@ class _Predictor:
         jobs, numbers = len(case), self._parameter_map
         case, member = (np.concatenate([a, np.repeat(a[-1:], size - jobs)]) for a in (case, member))
         channels, conditions = jax.tree.map(lambda leaf: leaf[member], group.channels), group.conditions[member]
-        discretized, tangents = _discretize(
-            channels, theta[case], conditions, numbers, self._places, self._discretization
-        )
+        discretized, tangents = _discretize(channels, theta[case], conditions, numbers, self._discretization)
         results = _solve(group.observable, discretized, tangents, group.voltage[member], Settings())
         value, derivative, *rest = (np.asarray(leaf) for leaf in jax.tree.leaves(results))
         if numbers.channel_count is not None and group.observable is _current:
@@ -196,7 +196,6 @@ class _Prediction(eqx.Module):
     """Currents and reversal potentials as a function of the parameters."""
 
     discretization: Discretization = eqx.field(static=True)
-    places: tuple[Place, ...] = eqx.field(static=True)
     parameter_map: ParameterMap
     groups: tuple[_Group, ...]
     order: Int[np.ndarray, " point"]
@@ -208,7 +207,7 @@ class _Prediction(eqx.Module):
 
         def predict(channel, condition, voltage, observable):
             numbers = self.parameter_map.numbers(theta, condition)
-            discretized = self.discretization.discretize(_changed(channel, numbers, self.places))
+            discretized = self.discretization.discretize(_changed(channel, numbers))
             value = jax.vmap(lambda v: observable(discretized, v, Settings())[0])(voltage)
             return value if observable is _reversal else value * numbers.get(CHANNELS, 1.0)
 
@@ -220,12 +219,12 @@ class _Prediction(eqx.Module):
 
 
 @eqx.filter_jit
-def _discretize(channels, theta, conditions, parameter_map, places, discretization):
+def _discretize(channels, theta, conditions, parameter_map, discretization):
     """Discretised channels [job] and their derivatives [job, parameter]."""
 
     def one(channel, theta, condition):
         def discretized(theta):
-            return discretization.discretize(_changed(channel, parameter_map.numbers(theta, condition), places))
+            return discretization.discretize(_changed(channel, parameter_map.numbers(theta, condition)))
 
         value, derivative = jax.linearize(discretized, theta)
         return value, jax.vmap(derivative)(jnp.eye(theta.size))

@@ -1,4 +1,4 @@
-"""What is wrong between the sections of a channel file, each of which is sound by itself."""
+"""Checks of a channel file that span its sections: neutrality, ions that are not there, positions."""
 
 import difflib
 from collections.abc import Mapping
@@ -11,12 +11,12 @@ from pnp.io.channel_file.schema import MAX_IONS, IonSection, PoreSection, WallSe
 
 
 def ion_names(*baths: Mapping[str, float]) -> list[str]:
-    """The ions of the baths, in the order in which they are named."""
+    """The ions of the baths, in the order of their first appearance."""
     return list(dict.fromkeys(name for bath in baths for name in bath))
 
 
 def across(sound: Mapping[str, Any]) -> list[str]:
-    """What is wrong between sections, as far as they are sound."""
+    """What is wrong between the sections that are sound by themselves, each as `path: reason`."""
     baths = {side: sound[side] for side in ("inside", "outside") if side in sound}
     declared = sound.get("ions")
     names = ion_names(*baths.values())
@@ -68,20 +68,21 @@ def _valence(name: str, section: IonSection | None) -> int:
 
 
 def _misplaced(pore: PoreSection) -> list[str]:
-    length, mistakes = pore.total_length, []
-    outside = f"outside the pore (0 to {length:g} nm)"
+    first, last, mistakes = pore.start, pore.end, []
+    outside = f"outside the pore ({first:g} to {last:g} nm)"
+    within = lambda x: first - 1e-9 <= x <= last + 1e-9
     for i, charge in enumerate(pore.charge):
         for key in ("position", "start", "end"):
             at = getattr(charge, key, None)
-            if at is not None and not -1e-9 <= at <= length + 1e-9:
+            if at is not None and not within(at):
                 mistakes.append(f"pore.charge.{i}.{key}: {at:g} nm is {outside}")
+        for key in ("density", "surface_density"):
+            given = getattr(charge, key, None)
+            beyond = [(row, x) for row, (x, _) in enumerate(given if isinstance(given, list) else []) if not within(x)]
+            mistakes += [f"pore.charge.{i}.{key}: row {row}: {at:g} nm is {outside}" for row, at in beyond[:1]]
         if isinstance(charge, WallSection):
-            rows = charge.surface_density if isinstance(charge.surface_density, list) else []
-            beyond = [(row, x) for row, (x, _) in enumerate(rows) if not -1e-9 <= x <= length + 1e-9]
-            mistakes += [
-                f"pore.charge.{i}.surface_density: row {row}: {at:g} nm is {outside}" for row, at in beyond[:1]
-            ]
-            start, end = charge.start or 0.0, length if charge.end is None else charge.end
+            start = first if charge.start is None else charge.start
+            end = last if charge.end is None else charge.end
             if end <= start:
                 mistakes.append(f"pore.charge.{i}.end: {end:g} nm must lie after start, {start:g} nm")
     return mistakes

@@ -1,10 +1,10 @@
-"""How mistakes in files are told: what pydantic says of them, with their path, in plain words."""
+"""Mistakes in channel files as messages: pydantic's errors in plain words, with their path in the file."""
 
 import difflib
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pnp.io import quantity as q
+from pnp import quantity as q
 
 CHARGES = ("ring", "segment", "wall")
 """Kinds of charge."""
@@ -19,9 +19,11 @@ class BelowError(ValueError):
 
 
 def mistake(section: str, error: Any, given: Any, known_keys: Callable[[tuple, list[str]], list[str]]) -> str:
-    """One pydantic error in a section, of which `given` was read, as `path: what is wrong`.
+    """One pydantic error as `path: what is wrong`.
 
-    known_keys: what may stand where, by pydantic's location in the section and by the path.
+    - section: the key of the section, of which `given` was read.
+    - error: one of pydantic's.
+    - known_keys: gives the keys that may stand at a location, pydantic's and that of the file.
     """
     keys, place = [section], given
     for part in error["loc"]:
@@ -56,7 +58,10 @@ _EXPECTED = {
 
 
 def reason_of(error: Any, keys: Sequence[str] = (), known: Sequence[str] = ()) -> str:
-    """What is wrong, in words, at a path where the keys that are `known` may stand."""
+    """What one pydantic error means, in words.
+
+    - keys: its path. known: keys that may stand there.
+    """
     kind, given = error["type"], error.get("input")
     if kind == "value_error":
         return str(error["ctx"]["error"])
@@ -76,6 +81,6 @@ def reason_of(error: Any, keys: Sequence[str] = (), known: Sequence[str] = ()) -
 
 
 def unknown_key(key: str, known: Sequence[str], what: str = "key") -> str:
-    """What to say of a key that is not known: the nearest one that is, and all of them."""
+    """The message for an unknown key: the nearest known one, and all of them."""
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
     return f"unknown {what}; {f'did you mean {near[0]}? ' if near else ''}known are {', '.join(known)}"

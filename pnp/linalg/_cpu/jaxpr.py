@@ -1,12 +1,12 @@
-"""What JAX traced of a local law, written again as instructions for some lanes at a time (`pnp.linalg._cpu.llvm`).
+"""JAX's trace of a local law, translated into instructions for vector registers (`llvm.Lanes`).
 
-JAX runs an elementwise law as passes over arrays, many of them and through memory. The same law as straight code for
-a few lanes keeps everything in registers. Only arithmetic can be translated, with the exponential functions that the
-laws of PNP are made of; what has a loop of its own cannot (`UntranslatableError`).
+XLA runs an elementwise law as many passes over arrays, through memory; as straight code it stays in registers. Only
+arithmetic and the exponential functions that the laws of PNP are made of have a translation. A loop has none
+(`UntranslatableError`).
 
-exp and expm1 follow the usual way: x = k ln 2 + r, |r| ≤ ln 2 / 2, with eʳ − 1 by its Taylor series to r¹⁴, and
-powers of two put together from their bits, in two halves so that neither overflows before the result does. The error is
-about one unit in the last place (`tests/test_translate.py`).
+exp and expm1 reduce x = k ln 2 + r, |r| ≤ ln 2 / 2, take eʳ − 1 by its Taylor series to r¹⁴, and make powers of two
+from their bits, in two halves so that neither overflows before the result does (Cody & Waite 1980, Software Manual for
+the Elementary Functions). The error is about one unit in the last place (`tests/linalg/test_jaxpr.py`).
 """
 
 import math
@@ -21,17 +21,19 @@ from pnp.linalg._cpu.llvm import Lanes
 
 _LN2_HIGH = float.fromhex("0x1.62e42fee00000p-1")  # so few bits that its product with k is exact
 _LN2_LOW = float.fromhex("0x1.a39ef35793c76p-33")
-_SMALLEST, _LARGEST = -746.0, 710.0  # beyond which e^x is zero and infinity
+_SMALLEST, _LARGEST = -746.0, 710.0  # e^x is zero and infinity beyond
 _ROOT_HALF = 0x3FE6A09E667F3BCD  # bits of √½
 _TAYLOR = [1 / math.factorial(n) for n in range(14, 1, -1)]
 
 
 class UntranslatableError(Exception):
-    """The law does something that has no translation."""
+    """Something in a law has no translation; the message names it, mostly a primitive of JAX."""
 
 
 def translate(traced: ClosedJaxpr, arguments: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """The results of a traced function, each an array (of objects: `Lanes` and plain numbers) as its arguments are.
+    """The results of a traced function of registers.
+
+    - arguments: arrays of objects, which are `Lanes` or plain numbers; the results are alike.
 
     Raises UntranslatableError.
     """
@@ -66,13 +68,13 @@ def _each(function: Callable, *operands) -> np.ndarray:
     return _objects(np.asarray(np.frompyfunc(function, len(operands), 1)(*operands), dtype=object))
 
 
-# --- one number or register at a time; numbers are worked out here and now ---------------------------
+# --- one number or register at a time; plain numbers are computed while translating ------------------
 
 
 def _multiplied(a, b):
     if isinstance(a, Lanes) != isinstance(b, Lanes):
         number, register = (b, a) if isinstance(a, Lanes) else (a, b)
-        # Derivatives are full of them. (An infinity times the number zero, NaN in JAX, is zero here.)
+        # Derivatives are full of zeros and ones. (Infinity times the constant zero, NaN in JAX, is zero here.)
         if number in (0.0, 1.0):
             return 0.0 if number == 0.0 else register
     return a * b
@@ -116,7 +118,7 @@ def _two_to(k: Lanes) -> Lanes:
 
 
 def _reduced(x: Lanes):
-    """(eʳ − 1, 2^half, 2^rest) of x = (half + rest) ln 2 + r."""
+    """(eʳ − 1, 2^half, rest) of x = (half + rest) ln 2 + r."""
     # minnum and maxnum would swallow a NaN; the comparison below keeps it.
     inside = _selected(x.written("fcmp olt", _SMALLEST, item="i1"), x, _SMALLEST)
     inside = _selected(inside.written("fcmp ogt", _LARGEST, item="i1"), inside, _LARGEST)
@@ -167,7 +169,7 @@ def _log(x):
 def _log1p(x):
     if not isinstance(x, Lanes):
         return math.log1p(x)
-    whole = x + 1.0  # what its rounding lost is put right to first order
+    whole = x + 1.0  # its rounding error is corrected to first order
     return _log(whole) + (x - (whole - 1.0)) / whole
 
 

@@ -57,7 +57,7 @@ def test_falling_voltages_are_turned_round():
 
 
 @pytest.mark.parametrize(
-    ("voltage", "current", "sd", "said"),
+    ("voltage", "current", "sd", "message"),
     [
         (V, CURRENT[:2], None, r"currents must be a list of numbers, as many as voltages \(3\), not of shape \(2,\)"),
         (V, CURRENT, [1.0, 1.0], r"standard errors must be .* as many as voltages \(3\)"),
@@ -78,13 +78,13 @@ def test_falling_voltages_are_turned_round():
         (V, [-4e-12, 0, 2e-12], None, r"largest \|I\| is 4e-12 pA: are these amperes\? .*I_A"),
     ],
 )
-def test_curves_that_cannot_be_fitted(voltage, current, sd, said):
-    with pytest.raises(DataError, match=said):
+def test_curves_that_cannot_be_fitted(voltage, current, sd, message):
+    with pytest.raises(DataError, match=message):
         IVData(voltage, current, sd)
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
         ({"inside": {"K": -1}}, "cell: inside.K: must not be negative"),
         ({"outside": {"Cl": np.nan}}, "cell: outside.Cl: must be finite"),
@@ -94,10 +94,10 @@ def test_curves_that_cannot_be_fitted(voltage, current, sd, said):
         ({"temperature": 501}, "between 200 and 500 K"),
     ],
 )
-def test_circumstances_that_cannot_be(given, said):
-    with pytest.raises(DataError, match=said):
+def test_circumstances_that_cannot_be(given, message):
+    with pytest.raises(DataError, match=message):
         IVData(V, CURRENT, label="cell", **given)
-    with pytest.raises(DataError, match=said.replace("cell:", "cell, entry 1:")):
+    with pytest.raises(DataError, match=message.replace("cell:", "cell, entry 1:")):
         ReversalData([-80], label="cell", **given)
 
 
@@ -119,7 +119,7 @@ def test_reversal_potentials_have_baths_by_row_or_for_all():
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
         (([],), "has no reversal potentials"),
         (([1, np.nan],), "entry 2: the reversal potential is nan"),
@@ -129,8 +129,8 @@ def test_reversal_potentials_have_baths_by_row_or_for_all():
         (([-80e3],), r"are these microvolts\? Give the column as reversal_uV"),
     ],
 )
-def test_reversal_potentials_that_cannot_be_fitted(given, said):
-    with pytest.raises(DataError, match=said):
+def test_reversal_potentials_that_cannot_be_fitted(given, message):
+    with pytest.raises(DataError, match=message):
         ReversalData(*given)
 
 
@@ -177,7 +177,7 @@ def test_series_resistance_beyond_the_whole_is_refused(resistance):
 
 
 @pytest.mark.parametrize(
-    ("correct", "said"),
+    ("correct", "message"),
     [
         (lambda x: x.with_leak(-1), "data: leak: must not be negative"),
         (lambda x: x.with_leak("3 mV"), "data: leak: '3 mV' is not a conductance"),
@@ -187,8 +187,8 @@ def test_series_resistance_beyond_the_whole_is_refused(resistance):
         (lambda x: x.with_leak(1e308), "entry 1: the current is inf"),
     ],
 )
-def test_corrections_that_cannot_be(correct, said):
-    with np.errstate(over="ignore"), pytest.raises(DataError, match=said):
+def test_corrections_that_cannot_be(correct, message):
+    with np.errstate(over="ignore"), pytest.raises(DataError, match=message):
         correct(IVData(V, CURRENT))
 
 
@@ -248,7 +248,7 @@ def test_junction_of_one_salt_diluted():
 
 
 @pytest.mark.parametrize(
-    ("pipette", "bath", "mobile", "said"),
+    ("pipette", "bath", "mobile", "message"),
     [
         ({"K": 1, "Gluconate": 1}, {"Na": 1, "Cl": 1}, None, "valence of Gluconate is not known; built in are Li"),
         ({"K": 1, "Cl": 1}, {"Na": 1, "Cl": 1}, {"HEPES": 0.6}, "valence of HEPES"),
@@ -259,8 +259,8 @@ def test_junction_of_one_salt_diluted():
         ({"K": -1, "Cl": -1}, {"Na": 1, "Cl": 1}, None, "junction: pipette.K: must not be negative"),
     ],
 )
-def test_junctions_that_are_not_known(pipette, bath, mobile, said):
-    with pytest.raises(DataError, match=said):
+def test_junctions_that_are_not_known(pipette, bath, mobile, message):
+    with pytest.raises(DataError, match=message):
         junction_potential(pipette, bath, mobile)
 
 
@@ -362,7 +362,7 @@ def test_hendersons_junction_from_the_files_own_baths(table):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "has no header"),
         ("# nothing\n\n", "has no header"),
@@ -405,23 +405,23 @@ def test_hendersons_junction_from_the_files_own_baths(table):
         (b"#" * (MAX_BYTES + 1), "is larger than the 10 MB"),
     ],
 )
-def test_tables_that_cannot_be_read(table, text, said):
-    with pytest.raises(DataError, match=said) as told:
+def test_tables_that_cannot_be_read(table, text, message):
+    with pytest.raises(DataError, match=message) as error:
         read_csv(table(text))
-    assert "cell 3.csv" in str(told.value)
+    assert "cell 3.csv" in str(error.value)
 
 
 def test_every_bad_line_is_named_up_to_five(table):
     bad = "".join(f"{v},x\n" for v in range(8))
-    with pytest.raises(DataError) as told:
+    with pytest.raises(DataError) as error:
         read_csv(table("V_mV,I_pA\n" + bad))
-    lines = str(told.value).splitlines()
+    lines = str(error.value).splitlines()
     assert [line.partition(" line ")[2][:1] for line in lines[:5]] == list("23456")
     assert lines[5:] == ["… and 3 more lines"]
 
 
 @pytest.mark.parametrize(
-    ("comment", "said"),
+    ("comment", "message"),
     [
         ("inside.K = 140 mV", "line 2: inside.K: '140 mV' is not a concentration"),
         ("inside.K = -3", "line 2: inside.K: must not be negative"),
@@ -442,8 +442,8 @@ def test_every_bad_line_is_named_up_to_five(table):
         ("series_resistance = 1 Tohm", "series_resistance: 1e.06 MΩ is too large"),
     ],
 )
-def test_settings_in_comments_that_cannot_be(table, comment, said):
-    with pytest.raises(DataError, match=f"cell 3.csv.*{said}"):
+def test_settings_in_comments_that_cannot_be(table, comment, message):
+    with pytest.raises(DataError, match=f"cell 3.csv.*{message}"):
         read_csv(table(f"# first\n# {comment}\n{PLAIN}"))
 
 
@@ -453,7 +453,7 @@ def test_other_comments_are_nobodys_business(table, comment):
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({"inside_K": 3}, "inside_K: unknown setting; did you mean inside.ION"),
         ({"window": "0:1"}, "window: unknown setting"),
@@ -461,8 +461,8 @@ def test_other_comments_are_nobodys_business(table, comment):
         ({"leak": True}, "leak: expected a number"),
     ],
 )
-def test_settings_given_that_cannot_be(table, settings, said):
-    with pytest.raises(DataError, match=said):
+def test_settings_given_that_cannot_be(table, settings, message):
+    with pytest.raises(DataError, match=message):
         read_csv(table(PLAIN), settings)
 
 
@@ -510,7 +510,7 @@ def test_hendersons_junction_of_each_row(table):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         (ROWS.replace("50,95", "-50,95"), "line 3: outside.K: must not be negative"),
         (ROWS.replace("outside.Na", "temperature"), "line 2: temperature: must be between 200 and 500 K"),
@@ -523,8 +523,8 @@ def test_hendersons_junction_of_each_row(table):
         ("reversal_mV\n", "has no reversal potentials"),
     ],
 )
-def test_tables_of_reversals_that_cannot_be_read(table, text, said):
-    with pytest.raises(DataError, match=f"cell 3.csv.*{said}"):
+def test_tables_of_reversals_that_cannot_be_read(table, text, message):
+    with pytest.raises(DataError, match=f"cell 3.csv.*{message}"):
         read_csv(table(text))
 
 
@@ -548,7 +548,7 @@ def test_a_file_whose_name_looks_like_settings(table):
 
 
 @pytest.mark.parametrize(
-    ("ending", "said"),
+    ("ending", "message"),
     [
         ("@outside.K", "expected NAME=VALUE after the @, not 'outside.K'"),
         ("@outside.K=", "expected NAME=VALUE after the @, not 'outside.K='"),
@@ -558,8 +558,8 @@ def test_a_file_whose_name_looks_like_settings(table):
         ("x@label=a", "not '.csvx'"),
     ],
 )
-def test_command_lines_that_cannot_be(table, ending, said):
-    with pytest.raises(DataError, match=said):
+def test_command_lines_that_cannot_be(table, ending, message):
+    with pytest.raises(DataError, match=message):
         read(f"{table(PLAIN)}{ending}")
 
 

@@ -1,4 +1,4 @@
-"""Fits of data whose origin is known: values, errors, statuses and warnings."""
+"""Fits of data with known parameters: values, errors, statuses and warnings."""
 
 import numpy as np
 import pytest
@@ -38,16 +38,16 @@ def pnp_fit(channel, pnp_data):
 @pytest.mark.parametrize("known", [True, False])
 def test_values_and_errors_are_scipys(channel, known):
     data = ghk_data(known=known)
-    found = fit(channel, data, BOTH, model="ghk", starts=3)
+    result = fit(channel, data, BOTH, model="ghk", starts=3)
     measured = np.concatenate([d.current for d in data])
     sigma = np.full(measured.size, 0.2) if known else None
     best, covariance = curve_fit(currents, None, measured, [0.5, 0.5], sigma=sigma, absolute_sigma=known, xtol=1e-12)
-    assert found.status is FitStatus.CONVERGED
-    assert np.allclose(list(found.values.values()), best, rtol=1e-6)
-    std = [e.std for e in found.parameters.values()]
+    assert result.status is FitStatus.CONVERGED
+    assert np.allclose(list(result.values.values()), best, rtol=1e-6)
+    std = [e.std for e in result.parameters.values()]
     assert np.allclose(std, np.sqrt(np.diag(covariance)), rtol=1e-4)
     expected = covariance[0, 1] / np.sqrt(covariance[0, 0] * covariance[1, 1])
-    assert np.isclose(found.correlation[0, 1], expected, atol=1e-4)
+    assert np.isclose(result.correlation[0, 1], expected, atol=1e-4)
 
 
 def test_intervals_are_normal_or_students(channel, ghk_fit):
@@ -105,15 +105,15 @@ def test_every_data_set_may_have_a_number_of_its_own(channel):
     sets = ghk_data(sd=0.05)
     twice = IVData(VOLTAGE, 2 * sets[1].current, sets[1].sd, **bath(*BATHS[1]), label="two channels")
     free = ["permeability.Cl/K", Free("channels", each=True)]
-    found = fit(channel, [sets[0], twice], free, model="ghk", starts=4)
-    one, two = found.parameters["channels@100|100"].value, found.parameters["channels@two channels"].value
+    result = fit(channel, [sets[0], twice], free, model="ghk", starts=4)
+    one, two = result.parameters["channels@100|100"].value, result.parameters["channels@two channels"].value
     assert np.isclose(two / one, 2.0, rtol=0.02)
 
 
 def test_what_is_tied_follows(channel):
     data = [IVData(VOLTAGE, currents(None, 0.3, 0.6)[:9], np.full(9, 0.1), **bath(100.0, 100.0))]
-    found = fit(channel, data, [Free("permeability.K", tied={"permeability.Cl": 2.0})], model="ghk", starts=2)
-    assert np.isclose(found.values["permeability.K"], 0.3, rtol=1e-6)
+    result = fit(channel, data, [Free("permeability.K", tied={"permeability.Cl": 2.0})], model="ghk", starts=2)
+    assert np.isclose(result.values["permeability.K"], 0.3, rtol=1e-6)
 
 
 def test_a_robust_loss_does_not_mind_an_outlier(channel):
@@ -140,14 +140,14 @@ def test_reversal_potentials_alone_give_ratios(channel):
     assert any("only permeability.K / permeability.Cl is determined" in w for w in both.warnings)
 
 
-# --- what is said --------------------------------------------------------------------------------
+# --- warnings and errors --------------------------------------------------------------------------------
 
 
 def test_a_model_that_does_not_describe_the_data_says_so(channel):
     bent = [IVData(d.voltage, d.current + 1e-3 * d.voltage**2, d.sd, d.inside, d.outside) for d in ghk_data()]
-    found = fit(channel, bent, BOTH, model="ghk", starts=2)
-    assert found.probability < 1e-6
-    assert any("does not describe the data" in w for w in found.warnings)
+    result = fit(channel, bent, BOTH, model="ghk", starts=2)
+    assert result.probability < 1e-6
+    assert any("does not describe the data" in w for w in result.warnings)
 
 
 def test_overstated_errors_are_questioned(channel):
@@ -157,31 +157,31 @@ def test_overstated_errors_are_questioned(channel):
 
 def test_a_bound_in_the_way_is_named(channel):
     free = [Free("permeability.K", low=0.01, high=0.2, start=0.1), "permeability.Cl"]
-    found = fit(channel, ghk_data(), free, model="ghk", starts=2)
-    assert any("permeability.K is at its upper bound, 0.2" in w for w in found.warnings)
+    result = fit(channel, ghk_data(), free, model="ghk", starts=2)
+    assert any("permeability.K is at its upper bound, 0.2" in w for w in result.warnings)
 
 
 @pytest.mark.slow
 def test_flat_directions_have_no_digits(channel, pnp_data):
     free = ["channels", "pore.area.scale", "pore.charge.0.density.scale"]
-    found = fit(channel, pnp_data, free, model=PNP(pnp.Axial(NODES)), starts=2)
-    assert found.parameters["channels"].std is None
-    assert found.parameters["pore.area.scale"].low is None
-    assert found.parameters["pore.charge.0.density.scale"].std < 0.1
-    assert np.isnan(found.correlation[0]).all()
-    assert any("only channels × pore.area.scale is determined" in w for w in found.warnings)
+    result = fit(channel, pnp_data, free, model=PNP(pnp.Axial(NODES)), starts=2)
+    assert result.parameters["channels"].std is None
+    assert result.parameters["pore.area.scale"].low is None
+    assert result.parameters["pore.charge.0.density.scale"].std < 0.1
+    assert np.isnan(result.correlation[0]).all()
+    assert any("only channels × pore.area.scale is determined" in w for w in result.warnings)
 
 
 @pytest.mark.slow
 def test_a_number_without_effect_is_named(channel, pnp_data):
-    found = fit(
+    result = fit(
         channel, pnp_data, ["ions.K.diffusivity", "membrane.permittivity"], model=PNP(pnp.Axial(NODES)), starts=1
     )
-    assert any("do not determine membrane.permittivity" in w for w in found.warnings)
-    assert found.parameters["ions.K.diffusivity"].std is not None
+    assert any("do not determine membrane.permittivity" in w for w in result.warnings)
+    assert result.parameters["ions.K.diffusivity"].std is not None
 
 
-def test_two_minima_as_good_are_both_told(channel):
+def test_two_minima_as_good_are_both_reported(channel):
     data = [IVData(VOLTAGE, currents(None, 0.3, 0.3)[:9], np.full(9, 0.1), **bath(100.0, 100.0))]
 
     class Squared(GHK):
@@ -192,19 +192,19 @@ def test_two_minima_as_good_are_both_told(channel):
             return measure._replace(logarithmic=False, reach=(-2.0, 2.0), spread=1.0), 0.5
 
         def prediction(self, channel, parameter_map, experiment):
-            of = super().prediction(channel, parameter_map, experiment)
-            return lambda theta: of(theta**2)
+            prediction = super().prediction(channel, parameter_map, experiment)
+            return lambda theta: prediction(theta**2)
 
-    found = fit(channel, data, [Free("permeability.K", tied={"permeability.Cl": 1.0})], model=Squared(), starts=12)
-    assert any("another minimum is as good" in w for w in found.warnings)
+    result = fit(channel, data, [Free("permeability.K", tied={"permeability.Cl": 1.0})], model=Squared(), starts=12)
+    assert any("another minimum is as good" in w for w in result.warnings)
 
 
 def test_a_fit_that_is_cut_short_is_not_called_converged(channel, monkeypatch):
     monkeypatch.setattr(module, "_MAX_EVALUATIONS", 1)
     monkeypatch.setattr(module, "_MAX_REFINEMENTS", 1)
-    found = fit(channel, ghk_data(), [Free(p, start=10.0) for p in BOTH], model="ghk", starts=1)
-    assert found.status is FitStatus.NOT_CONVERGED
-    assert "did not converge" in found.warnings[0]
+    result = fit(channel, ghk_data(), [Free(p, start=10.0) for p in BOTH], model="ghk", starts=1)
+    assert result.status is FitStatus.NOT_CONVERGED
+    assert "did not converge" in result.warnings[0]
 
 
 def test_interrupted_it_keeps_the_best_so_far_and_goes_on_from_there(channel, ghk_fit):
@@ -222,7 +222,7 @@ def test_interrupted_it_keeps_the_best_so_far_and_goes_on_from_there(channel, gh
 
 
 @pytest.mark.parametrize(
-    ("keywords", "said"),
+    ("keywords", "message"),
     [
         ({"model": "goldman"}, "model must be one of pnp, ghk"),
         ({"starts": 0}, "at least 1"),
@@ -230,8 +230,8 @@ def test_interrupted_it_keeps_the_best_so_far_and_goes_on_from_there(channel, gh
         ({"begin": [{"permeability.K": 1.0}]}, "a value for each of permeability.K, permeability.Cl"),
     ],
 )
-def test_arguments_that_make_no_sense(channel, keywords, said):
-    with pytest.raises(FitError, match=said):
+def test_arguments_that_make_no_sense(channel, keywords, message):
+    with pytest.raises(FitError, match=message):
         fit(channel, ghk_data(), BOTH, **{"model": "ghk", **keywords})
 
 
@@ -240,11 +240,11 @@ def test_there_is_no_channel_of_permeabilities(ghk_fit):
         ghk_fit.channel()
 
 
-def test_a_model_without_a_value_anywhere_says_where_to_look(channel, pnp_data):
+def test_a_model_without_a_value_anywhere_says_where_to_look(channel):
     class Lost(GHK):
         def prediction(self, channel, parameter_map, experiment):
-            of = super().prediction(channel, parameter_map, experiment)
-            return lambda theta: np.nan * of(theta)
+            prediction = super().prediction(channel, parameter_map, experiment)
+            return lambda theta: np.nan * prediction(theta)
 
     with pytest.raises(FitError, match="no value at any start"):
-        fit(channel, pnp_data, BOTH, model=Lost(), starts=2)
+        fit(channel, ghk_data(), BOTH, model=Lost(), starts=2)

@@ -12,9 +12,9 @@ from tests.fit.conftest import VOLTAGE, bath, ghk_data
 
 
 def test_of_a_linear_model_it_is_that_of_the_covariance(channel):
-    found = fit(channel, ghk_data(sd=0.02), ["permeability.K", "permeability.Cl"], model="ghk", starts=2)
-    for name, interval in profile(found).items():
-        e = found.parameters[name]
+    result = fit(channel, ghk_data(sd=0.02), ["permeability.K", "permeability.Cl"], model="ghk", starts=2)
+    for name, interval in profile(result).items():
+        e = result.parameters[name]
         assert np.isclose(interval.low, e.low, atol=0.03 * e.std)
         assert np.isclose(interval.high, e.high, atol=0.03 * e.std)
 
@@ -27,12 +27,12 @@ def test_of_one_number_it_ends_where_chi2_has_risen_by_the_quantile_squared(chan
     data = IVData(VOLTAGE, measured, np.full(VOLTAGE.size, sd), **bath(100.0, 100.0))
     own = float(pnp_permeability(channel))
     rise = lambda value: (((unit[:, 0] * value + unit[:, 1] * own - measured) / sd) ** 2).sum()
-    found = fit(channel, [data], ["permeability.K"], model="ghk", starts=2)
-    interval = profile(found)["permeability.K"]
-    best = found.values["permeability.K"]
+    result = fit(channel, [data], ["permeability.K"], model="ghk", starts=2)
+    interval = profile(result)["permeability.K"]
+    best = result.values["permeability.K"]
     ends = [brentq(lambda v: rise(v) - rise(best) - 1.959964**2, *between) for between in ((1e-4, best), (best, 10.0))]
     assert np.allclose(interval, ends, rtol=0.02)
-    assert abs(interval.low - found.parameters["permeability.K"].low) > 0.05 * best
+    assert abs(interval.low - result.parameters["permeability.K"].low) > 0.05 * best
 
 
 def pnp_permeability(channel):
@@ -45,17 +45,17 @@ def test_an_end_beyond_the_bound_is_open(channel):
     best = fit(channel, ghk_data(), ["permeability.K", "permeability.Cl"], model="ghk", starts=1).parameters
     value, std = best["permeability.K"].value, best["permeability.K"].std
     free = [Free("permeability.K", low=value - std, high=value + std, start=value), "permeability.Cl"]
-    found = fit(channel, ghk_data(), free, model="ghk", starts=2)
-    assert profile(found, ["permeability.K"])["permeability.K"] == (None, None)
+    result = fit(channel, ghk_data(), free, model="ghk", starts=2)
+    assert profile(result, ["permeability.K"])["permeability.K"] == (None, None)
 
 
-def test_a_lower_minimum_that_is_met_on_the_way_is_told(channel):
-    found = fit(channel, ghk_data(), ["permeability.K", "permeability.Cl"], model="ghk", starts=1)
+def test_a_lower_minimum_on_the_way_is_warned_of(channel):
+    result = fit(channel, ghk_data(), ["permeability.K", "permeability.Cl"], model="ghk", starts=1)
     with pytest.warns(UserWarning, match="lower chi2 than the fit"):
-        profile(dataclasses.replace(found, chi2=found.chi2 + 10), ["permeability.K"])
+        profile(dataclasses.replace(result, chi2=result.chi2 + 10), ["permeability.K"])
 
 
 def test_only_what_was_free_has_a_profile(channel):
-    found = fit(channel, ghk_data(), ["permeability.K"], model="ghk", starts=1)
+    result = fit(channel, ghk_data(), ["permeability.K"], model="ghk", starts=1)
     with pytest.raises(FitError, match="was not free"):
-        profile(found, ["permeability.Cl"])
+        profile(result, ["permeability.Cl"])

@@ -5,16 +5,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pnp import quantity as q
 from pnp.fit.model.parameters import FitError, Free, ParameterSpace, make_parameter
-from pnp.fit.model.paths import CHARGE, DIFFUSIVITY, ENERGY
+from pnp.fit.model.paths import MEASURES
 
 
 def space():
     return ParameterSpace(
         [
-            make_parameter(Free("D"), "D", DIFFUSIVITY, 0.7),
-            make_parameter(Free("q", low=-5.0, high=0.0), "q", CHARGE, -1.0),
-            make_parameter(Free("w", low=-1.0), "w", ENERGY, 0.0),
+            make_parameter(Free("D"), "D", MEASURES[q.DIFFUSIVITY], 0.7),
+            make_parameter(Free("q", low=-5.0, high=0.0), "q", MEASURES[q.CHARGE], -1.0),
+            make_parameter(Free("w", low=-1.0), "w", MEASURES[q.ENERGY], 0.0),
         ]
     )
 
@@ -58,19 +59,19 @@ def test_starts_are_the_channels_own_then_others_within_the_bounds():
 
 
 @pytest.mark.parametrize(
-    ("free", "said"),
+    ("free", "message"),
     [
         (Free("q", low=1.0, high=2.0), "starts at -1 e, which its bounds, 1 to 2 e, exclude"),
         (Free("q", low=2.0, high=1.0), "must be below the upper one"),
     ],
 )
-def test_bounds_that_make_no_sense_are_refused(free, said):
-    with pytest.raises(FitError, match=said):
-        make_parameter(free, "q", CHARGE, -1.0)
+def test_bounds_that_make_no_sense_are_refused(free, message):
+    with pytest.raises(FitError, match=message):
+        make_parameter(free, "q", MEASURES[q.CHARGE], -1.0)
 
 
 def test_a_logarithm_needs_positive_bounds_and_starts():
     with pytest.raises(FitError, match="its lower bound cannot be 0"):
-        make_parameter(Free("D", low=0.0), "D", DIFFUSIVITY, 1.0)
+        make_parameter(Free("D", low=0.0), "D", MEASURES[q.DIFFUSIVITY], 1.0)
     with pytest.raises(FitError, match="must start above zero"):
-        make_parameter(Free("D", start=-1.0), "D", DIFFUSIVITY, 1.0)
+        make_parameter(Free("D", start=-1.0), "D", MEASURES[q.DIFFUSIVITY], 1.0)

@@ -1,4 +1,8 @@
-"""Numbers with units at the boundary: a bare number is in the house unit, a string carries its own."""
+"""Numbers as people type them: a plain one is in the unit of its kind, a string carries its own unit.
+
+This is the only place where units are parsed. pint, which does it, is imported when the first string
+with a unit is met, so that the solver runs without it.
+"""
 
 import functools
 import math
@@ -6,17 +10,23 @@ import re
 from numbers import Real
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
 from pnp import units
 
 
 class Kind(NamedTuple):
-    """A kind of quantity: its unit in files, and its factor to the unit used inside."""
+    """A kind of number: what it is called, and the unit in which the package keeps it ("" for none)."""
 
     name: str
     unit: str
 
 
 LENGTH = Kind("length", "nm")
+POSITION = Kind("position", "nm")
+AREA = Kind("area", "nm^2")
 CONCENTRATION = Kind("concentration", "mM")
 DIFFUSIVITY = Kind("diffusivity", "nm^2/ns")
 POTENTIAL = Kind("voltage", "mV")
@@ -25,21 +35,43 @@ CHARGE = Kind("charge", "e")
 CHARGE_DENSITY = Kind("fixed volume charge", "M")
 SURFACE_CHARGE = Kind("surface charge", "C/m^2")
 ENERGY = Kind("energy", "kT")
+PERMITTIVITY = Kind("relative permittivity", "")
+FACTOR = Kind("factor", "")
+SCALE = Kind("scale", "")
+OFFSET = Kind("offset", "nm")
+DAVIES_SLOPE = Kind("slope of Davies' equation", "")
 NUMBER = Kind("number", "")
 
+_EXAMPLES = {
+    LENGTH: "2 Å",
+    POSITION: "2 Å",
+    OFFSET: "-1.4 Å",
+    AREA: "30 Å^2",
+    CONCENTRATION: "0.1 M",
+    DIFFUSIVITY: "1.33e-9 m^2/s",
+    POTENTIAL: "-0.1 V",
+    TEMPERATURE: "25 degC",
+    CHARGE: "-1 e",
+    CHARGE_DENSITY: "-0.5 M",
+    SURFACE_CHARGE: "-20 mC/m^2",
+    ENERGY: "10 kJ/mol",
+}
+
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
-# Names with one-digit powers and nothing else, since pint would compute 9**9**9 until the end of days.
+# Names with powers of one digit and nothing else: pint would try to compute 9**9**9.
 _FACTOR = r"[A-Za-zµμÅ°%]+(?:(?:\^|\*\*)[-+]?\d|⁻?[¹²³])?"
 _UNIT = rf"{_FACTOR}(?:(?:\s*[*/]\s*|\s+){_FACTOR})*"
 _TEXT = re.compile(rf"\s*({_NUMBER})\s*({_UNIT})?\s*")
 
 
 def parse_quantity(value: Any, kind: Kind, temperature: float = units.ROOM_TEMPERATURE) -> float:
-    """`value` as a float in the house unit of `kind`.
+    """A number or a string with its unit, such as "0.1 M" or "-20 mC/m^2", as a float in the unit of `kind`.
 
-    A number is taken in that unit; a string is a number followed by its unit, "0.1 M" or
-    "-20 mC/m^2". `temperature` (K) turns kJ/mol into kT. Raises ValueError naming the value, the unit
-    found and the unit expected.
+    - value: a number, taken to be in that unit, or a string of a number and a unit.
+    - kind: what is expected.
+    - temperature: K, converts kJ/mol to kT.
+
+    Raises ValueError, which names the value, the unit found and the unit expected.
     """
     expected = f"a number in {kind.unit}" if kind.unit else "a plain number"
     if isinstance(value, bool) or not isinstance(value, Real | str):
@@ -47,7 +79,7 @@ def parse_quantity(value: Any, kind: Kind, temperature: float = units.ROOM_TEMPE
     if isinstance(value, str):
         match = _TEXT.fullmatch(value[:64])
         if not match or len(value) > 64:
-            raise ValueError(f'expected {expected} or a string such as "{_example(kind)}", not {shown(value)}')
+            raise ValueError(f'expected {expected} or a string such as "{example(kind)}", not {shown(value)}')
         text, unit = match[1], match[2]
         result = float(text) if unit is None else _convert(float(text), unit, kind, temperature, value)
     else:
@@ -60,23 +92,43 @@ def parse_quantity(value: Any, kind: Kind, temperature: float = units.ROOM_TEMPE
     return result
 
 
-def _convert(number: float, unit: str, kind: Kind, temperature: float, text: str) -> float:
-    import pint
+def as_array(value: Any, kind: Kind, temperature: float = units.ROOM_TEMPERATURE) -> Array:
+    """Numbers of one `kind` as a float array in its unit, whatever they come as.
 
-    if kind is ENERGY and unit == "kT":
+    - value: a number, a string with its unit, a list of either, or an array, which JAX may trace.
+    - kind, temperature: as in `parse_quantity`.
+
+    Raises ValueError.
+    """
+    if isinstance(value, str):
+        value = parse_quantity(value, kind, temperature)
+    elif isinstance(value, list | tuple) and any(isinstance(each, str) for each in value):
+        value = np.array([parse_quantity(each, kind, temperature) for each in value])
+    return jnp.asarray(value, float)
+
+
+def as_millivolts(value: Any) -> Array:
+    """Voltages in mV from numbers, which are in mV, or strings with their unit: 100.0, "0.1 V", ["-100 mV", 50]."""
+    return as_array(value, POTENTIAL)
+
+
+def _convert(number: float, unit: str, kind: Kind, temperature: float, text: str) -> float:
+    if kind == ENERGY and unit == "kT":
         return number
     if not kind.unit:
         raise ValueError(f"expected a plain number without a unit, not {shown(text)}")
+    import pint
+
     registry = _registry()
     wrong = f"{shown(text)} is not a {kind.name}: expected {kind.unit} or a unit convertible to it"
     try:
         quantity = registry.Quantity(number, registry.parse_units(unit))
-        if kind is ENERGY:
+        if kind == ENERGY:
             joule_per_mol = registry.Unit("J/mol")
             if quantity.check("[energy]"):
                 quantity = quantity * registry.Quantity(units.AVOGADRO, "1/mol")
             return quantity.to(joule_per_mol).magnitude / (units.GAS_CONSTANT * temperature)
-        if kind is CHARGE_DENSITY and quantity.check("[current] * [time] / [length]**3"):
+        if kind == CHARGE_DENSITY and quantity.check("[current] * [time] / [length]**3"):
             quantity = quantity / registry.Quantity(units.FARADAY, "C/mol")
         return quantity.to(kind.unit).magnitude
     except pint.DimensionalityError as error:
@@ -94,22 +146,13 @@ def _registry():
     return pint.UnitRegistry(autoconvert_offset_to_baseunit=True)
 
 
-def _example(kind: Kind) -> str:
-    return {
-        LENGTH: "2 Å",
-        CONCENTRATION: "0.1 M",
-        DIFFUSIVITY: "1.33e-9 m^2/s",
-        POTENTIAL: "-0.1 V",
-        TEMPERATURE: "25 degC",
-        CHARGE: "-1 e",
-        CHARGE_DENSITY: "-0.5 M",
-        SURFACE_CHARGE: "-20 mC/m^2",
-        ENERGY: "10 kJ/mol",
-    }.get(kind, "1.0")
+def example(kind: Kind) -> str:
+    """A string that is a number of this kind."""
+    return _EXAMPLES.get(kind, "1.0")
 
 
 def shown(value: Any) -> str:
-    """A value as a message quotes it, cut short."""
+    """A value as an error message quotes it, cut short."""
     too_large = f"a {type(value).__name__} too large to show"
     try:
         text = too_large if _is_nested(value, 100) else repr(value)
