@@ -36,10 +36,10 @@ class Worker:
 
     device: "cpu", or any other name for what JAX takes by itself. cores: how many, 0 for all; processes that ask for
     as many get the same ones. cache: folder of JAX's persistent compilation cache, None to have none.
-    optimise: whether XLA does. environment: more variables.
+    optimise: whether XLA does. environment: more variables. clock: of `time`, "process_time" for the processor's time.
     """
 
-    def __init__(self, device="cpu", cores=0, cache=None, optimise=True, environment=None):
+    def __init__(self, device="cpu", cores=0, cache=None, optimise=True, environment=None, clock="perf_counter"):
         there = len(available_cores())
         self.cores = min(cores, there) if cores and CAN_PIN else there
         self.where = f"{self.cores} core{'s' if self.cores > 1 else ''}" if device == "cpu" else device
@@ -54,7 +54,7 @@ class Worker:
         settings |= environment or {}
         processes = multiprocessing.get_context("spawn")
         self._connection, other = processes.Pipe()
-        self._process = processes.Process(target=_serve, args=(other,), daemon=True)
+        self._process = processes.Process(target=_serve, args=(other, clock), daemon=True)
         with _environment(settings, device), _bound(self.cores):
             self._process.start()
         other.close()
@@ -137,33 +137,34 @@ def peak_memory():
     return f"{text} + {held['peak_bytes_in_use'] / 1e6:.0f}" if held else text
 
 
-def timed(call):
+def timed(call, clock="perf_counter"):
     """(seconds, result) of a call."""
-    start = time.perf_counter()
+    now = getattr(time, clock)
+    start = now()
     result = call()
-    return time.perf_counter() - start, result
+    return now() - start, result
 
 
-def _prepare(made, name, *arguments):
+def _prepare(made, clock, name, *arguments):
     import programs
 
-    setup, program = timed(lambda: getattr(programs, name)(*arguments))
-    first, result = timed(program.run)
+    setup, program = timed(lambda: getattr(programs, name)(*arguments), clock)
+    first, result = timed(program.run, clock)
     peak = peak_memory()
     made.append(program)
     return {"key": len(made) - 1, "setup": setup, "first": first, "peak": peak, **program.outcome(result)}
 
 
-def _turn(made, key, seconds):
-    turn = [timed(made[key].run)[0]]
+def _turn(made, clock, key, seconds):
+    turn = [timed(made[key].run, clock)[0]]
     if turn[0] < seconds:
         turn = []  # another program may have filled the caches with its own
     while sum(turn) < seconds:
-        turn.append(timed(made[key].run)[0])
+        turn.append(timed(made[key].run, clock)[0])
     return turn
 
 
-def _serve(connection):
+def _serve(connection, clock):
     made: list = []
     commands = {"prepare": _prepare, "turn": _turn}
     while True:
@@ -172,6 +173,6 @@ def _serve(connection):
         except EOFError:
             return
         try:
-            connection.send(commands[command](made, *arguments))
+            connection.send(commands[command](made, clock, *arguments))
         except (ArithmeticError, FailedError, ImportError, ValueError) as problem:
             connection.send(FailedError(f"{type(problem).__name__}: {problem}"))

@@ -1,5 +1,6 @@
 """Shared by all tests: shapes are checked, compiled programs are kept between runs; and a few channels."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -9,6 +10,7 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 # Tests compile much and compute little: a third to half of their time goes if LLVM does not optimise.
 os.environ["XLA_FLAGS"] = f"--xla_backend_optimization_level=0 {os.environ.get('XLA_FLAGS', '')}".strip()
 
+import jax
 import numpy as np
 import pytest
 from jaxtyping import install_import_hook
@@ -33,6 +35,19 @@ def hold_mesh(monkeypatch, mesh, grid=None):
     # Not the compiled ones, which would keep the mesh beyond the test.
     for name in ("_discretize_axial", "_discretize_axisymmetric", "_discretize_axisymmetric_unoptimized"):
         monkeypatch.setattr(discretized, name, getattr(discretized, name).__wrapped__)
+
+
+LARGEST_PROCESS = 1.5e9  # bytes, after which compiled programs are dropped
+
+
+@pytest.fixture(autouse=True, scope="module")
+def bounded_memory():
+    """Compiled programs, which only grow in number, are dropped after a file of tests that has left many."""
+    yield
+    statm = Path("/proc/self/statm")
+    if statm.exists() and int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") > LARGEST_PROCESS:
+        jax.clear_caches()
+        gc.collect()
 
 
 @pytest.fixture(scope="session")

@@ -70,8 +70,9 @@ def main(arguments: list[str] | None = None) -> int:
     # Threads compile several at once and share what they have.
     with ThreadPoolExecutor(max(1, options.jobs)) as pool:
         runs = list(pool.map(lambda name: run_case(known[name], name), wanted))
-    text = report.table(runs, time.perf_counter() - start)
+    text = report.table(runs)
     print(text)
+    print(f"{time.perf_counter() - start:.0f} s", file=sys.stderr)
     for run in runs:
         if run.failure:
             print(f"\n{run.name} did not finish:\n{run.failure}", file=sys.stderr)

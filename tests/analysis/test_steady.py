@@ -14,6 +14,8 @@ from pnp.settings import Settings, Status
 from tests.conftest import make_charged
 
 V = np.array([-100.0, 0.0, 100.0])
+CLOSED_FORM = pytest.mark.slow
+"""Of tests against closed forms that `validation` shows with their rates of convergence."""
 
 
 # --- limits with closed forms -----------------------------------------------------------------------
@@ -30,7 +32,7 @@ def swap(length):
     )
 
 
-@pytest.mark.parametrize("length", [0.02, 4.0, 200.0])
+@pytest.mark.parametrize("length", [pytest.param(0.02, marks=CLOSED_FORM), 4.0, pytest.param(200.0, marks=CLOSED_FORM)])
 def test_ghk_is_exact_at_equal_total_concentrations(length):
     channel, voltage = swap(length), np.array([-200.0, -61.0, 0.0, 1e-3, 35.0, 200.0])
     curve = pnp.iv_curve(channel, voltage, discretization=pnp.Axial(100))
@@ -45,6 +47,7 @@ def test_ghk_is_exact_at_equal_total_concentrations(length):
     )
 
 
+@CLOSED_FORM
 def test_thin_pores_approach_ghk():
     """Unequal salts: constant field only while the pore is thin, with an error that falls as (L/λ)²."""
 
@@ -61,6 +64,7 @@ def test_thin_pores_approach_ghk():
     assert 3.5 < coarse / fine < 4.5
 
 
+@CLOSED_FORM
 @pytest.mark.parametrize(("inside", "outside"), [(300.0, 30.0), (1.0, 1000.0)])
 def test_a_selective_pore_reverses_at_the_nernst_potential(inside, outside):
     """Cl⁻ kept out by 60 kT: only K⁺ crosses, and its current stops at E_K."""
@@ -69,6 +73,7 @@ def test_a_selective_pore_reverses_at_the_nernst_potential(inside, outside):
     assert reversal == pytest.approx(float(theory.nernst(inside, outside, 1)), abs=1e-6)
 
 
+@CLOSED_FORM
 def test_conductance_of_a_cylinder_with_hall_access():
     channel = pnp.load("uncharged-cylinder")
     curve = pnp.iv_curve(channel, V, discretization=pnp.Axial(200))
@@ -82,6 +87,7 @@ def test_conductance_of_a_cylinder_with_hall_access():
     assert curve.conductance() == pytest.approx(infinite, rel=1e-3)
 
 
+@CLOSED_FORM
 def test_donnan_potential_in_a_long_charged_pore():
     """−1 M in 0.1 M salt: asinh(−1000/200) kT/e = −59.41250505 mV at 25 °C."""
     channel = pnp.Channel.from_profiles(
@@ -100,6 +106,7 @@ def test_donnan_potential_in_a_long_charged_pore():
     assert k * cl == pytest.approx(1e4, rel=1e-9)
 
 
+@CLOSED_FORM
 def test_field_across_a_step_of_permittivity():
     """Without ions to speak of, the voltage divides over two dielectrics as L/ε."""
     channel = pnp.Channel.from_profiles(
@@ -115,6 +122,7 @@ def test_field_across_a_step_of_permittivity():
     assert at_step == pytest.approx(100.0 * (1 - (1 / 80) / (1 / 80 + 2 / 4)), rel=1e-5)
 
 
+@CLOSED_FORM
 def test_flux_over_a_potential_of_mean_force():
     """One neutral solute: J = D A (c_in − c_out) / ∫ exp(w) dx, here with a triangular barrier."""
     height = 4.0
@@ -154,6 +162,7 @@ def test_five_species_of_mixed_valence_between_cell_and_plasma():
     assert np.all(np.diff(curve.current) > 0)
 
 
+@CLOSED_FORM
 def test_bipolar_pore_rectifies():
     """±5 M side by side at ±1 V, which diverges from a Donnan start under plain damping."""
     channel = pnp.Channel.from_profiles(

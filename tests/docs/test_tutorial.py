@@ -37,8 +37,8 @@ def test_a_command_prints_what_is_shown(block):
     ran = run(*shlex.split(command)[2:])
     assert ran.code == 0
     shown, *warnings = shown.split("Warning: ")
-    for warning in warnings:
-        assert " ".join(warning.split()) in " ".join(ran.err.split())
+    one_line = lambda text: " ".join(text.split())
+    assert [*map(one_line, ran.err.split("Warning: ")[1:])] == [*map(one_line, warnings)]
     assert words(ran.out)[0] == words(shown)[0]
     assert np.allclose(words(ran.out)[1], words(shown)[1], rtol=0.02, atol=0.006)
 

@@ -72,7 +72,12 @@ def davies():
 @compiled_loops
 @pytest.mark.parametrize(
     ("which", "with_sensitivity"),
-    [("ideal", False), ("ideal", True), ("steric", False), ("steric", True), ("unequal", True), ("davies", True)],
+    [
+        ("ideal", False),
+        ("steric", True),
+        *(pytest.param(*more, marks=pytest.mark.slow) for more in (("ideal", True), ("steric", False))),
+        *(pytest.param(which, True, marks=pytest.mark.slow) for which in ("unequal", "davies")),
+    ],
 )
 def test_the_compiled_step_is_the_step_on_arrays(which, with_sensitivity, request):
     problem, unknowns, *_ = request.getfixturevalue(which)
@@ -97,7 +102,7 @@ def test_a_step_solves_the_linearised_problem(ideal):
 
 
 @compiled_loops
-@pytest.mark.parametrize("which", ["ideal", "steric"])
+@pytest.mark.parametrize("which", ["ideal", pytest.param("steric", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("transposed", [False, True])
 def test_compiled_and_on_arrays_linear_solutions_fit_the_jacobian(which, transposed, request):
     problem, unknowns, alone, _ = request.getfixturevalue(which)

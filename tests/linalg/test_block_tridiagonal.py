@@ -108,7 +108,7 @@ def direct(dense, rhs):
 
 
 @every_implementation
-@pytest.mark.parametrize(("m", "sparse"), [(2, False), (3, True), (4, True)])
+@pytest.mark.parametrize(("m", "sparse"), [(2, False), (3, True), pytest.param(4, True, marks=pytest.mark.slow)])
 def test_elimination(way, m, sparse):
     coefficients, dense, flux, source = random_chain(10, m, sparse=sparse)
     np.testing.assert_allclose(solved(way, coefficients, source), direct(dense, source), rtol=1e-10, atol=1e-13)
@@ -117,7 +117,7 @@ def test_elimination(way, m, sparse):
 
 
 @pytest.mark.parametrize("way", [eliminate, eliminate_by_scan])
-@pytest.mark.parametrize(("m", "sparse"), [(2, False), (3, True), (4, True)])
+@pytest.mark.parametrize(("m", "sparse"), [(2, False), (3, True), pytest.param(4, True, marks=pytest.mark.slow)])
 def test_transposed_elimination(way, m, sparse):
     coefficients, dense, _, source = random_chain(10, m, sparse=sparse)
     expected = direct(dense.swapaxes(1, 2), source)
@@ -150,7 +150,15 @@ def test_chains_from_one_node_on(way, elements):
     )
 
 
-@pytest.mark.parametrize(("m", "cases"), [(2, 1), (3, 7), (3, 8), (3, 29), (4, 3), (5, 9), (7, 15)])
+@pytest.mark.parametrize(
+    ("m", "cases"),
+    [
+        (2, 1),
+        (3, 7),
+        (3, 29),
+        *(pytest.param(*size, marks=pytest.mark.slow) for size in ((3, 8), (4, 3), (5, 9), (7, 15))),
+    ],
+)
 def test_compiled_elimination_for_any_number_of_cases(m, cases):
     coefficients, dense, flux, rhs = random_chain(6, m, cases, sparse=m % 2 == 1)
     np.testing.assert_allclose(

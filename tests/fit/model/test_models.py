@@ -130,7 +130,9 @@ def test_a_problem_of_the_same_structure_compiles_nothing(channel, pnp_problem, 
 def test_the_traceable_prediction_is_the_same(pnp_problem):
     problem, s = pnp_problem, pnp_problem.space.start
     prediction = problem.model.prediction(problem.channel, problem.parameter_map, problem.experiment)
-    assert np.allclose(prediction(problem.space.value(s)), problem.predict(s[None]).value[0], rtol=1e-10)
+    assert np.allclose(
+        eqx.filter_jit(prediction)(problem.space.value(s)), problem.predict(s[None]).value[0], rtol=1e-10
+    )
 
 
 @pytest.mark.slow
