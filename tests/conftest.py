@@ -4,11 +4,18 @@ import gc
 import os
 from pathlib import Path
 
+from jaxlib.version import __version_info__
+
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parent.parent / ".pytest_cache" / "jax"))
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("MPLBACKEND", "Agg")
-# Tests compile much and compute little: a third to half of their time goes if LLVM does not optimise.
-os.environ["XLA_FLAGS"] = f"--xla_backend_optimization_level=0 {os.environ.get('XLA_FLAGS', '')}".strip()
+# Tests compile much and compute little: half of their time goes if LLVM does not optimise and XLA does without its
+# newer emitters of fused loops (which jaxlib 0.10 alone can do without).
+os.environ["XLA_FLAGS"] = " ".join(
+    ["--xla_backend_optimization_level=0", "--xla_cpu_parallel_codegen_split_count=1"]
+    + ["--xla_cpu_use_fusion_emitters=false"] * (__version_info__ < (0, 11))
+    + os.environ.get("XLA_FLAGS", "").split()
+)
 
 import jax
 import numpy as np
@@ -35,6 +42,9 @@ def hold_mesh(monkeypatch, mesh, grid=None):
     # Not the compiled ones, which would keep the mesh beyond the test.
     for name in ("_discretize_axial", "_discretize_axisymmetric", "_discretize_axisymmetric_unoptimized"):
         monkeypatch.setattr(discretized, name, getattr(discretized, name).__wrapped__)
+
+
+gc.set_threshold(100_000, 50, 100)  # tracing makes many small objects, and looking through them takes a twelfth of all
 
 
 LARGEST_PROCESS = 1.5e9  # bytes, after which compiled programs are dropped

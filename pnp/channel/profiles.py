@@ -2,6 +2,7 @@
 
 import abc
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -38,6 +39,14 @@ class Profile(eqx.Module):
         """Its values at the positions it is given at, where a repeated position is a jump; None if it has none."""
         return None
 
+    def extremes(self, start: float, end: float) -> tuple[np.ndarray, np.ndarray]:
+        """(positions in nm, values) from `start` to `end`, with the largest and the smallest value; of known numbers.
+
+        Of a function, whose extremes are not known, values at 2000 points.
+        """
+        x = start + (end - start) * (np.arange(2000) + 0.5) / 2000
+        return x, np.asarray(self(jnp.asarray(x)))
+
 
 class Constant(Profile):
     """The same value everywhere."""
@@ -49,6 +58,9 @@ class Constant(Profile):
 
     def reflected(self):
         return self
+
+    def extremes(self, start, end):
+        return np.array([start]), np.array([self.value], float)
 
 
 class Table(Profile):
@@ -78,14 +90,7 @@ class Table(Profile):
         if self.x.size > SHORT_TABLE:
             return jnp.interp(x, self.x, self.y)
 
-        # One piece after the other, where x lies in it: much faster than the searches and gathers of jnp.interp.
-        def with_piece(value, piece):
-            left, right, low, high = piece
-            slope = (high - low) / jnp.where(right > left, right - left, 1.0)  # no x lies in a jump
-            return jnp.where((x >= left) & (x < right), low + (x - left) * slope, value), None
-
-        value = jnp.where(x < self.x[0], self.y[0], self.y[-1])
-        return jax.lax.scan(with_piece, value, (self.x[:-1], self.x[1:], self.y[:-1], self.y[1:]), unroll=4)[0]
+        return _interpolate_short(jnp.asarray(x), self.x, self.y)
 
     def reflected(self):
         size, index = self.x.size, self.node_index
@@ -98,9 +103,27 @@ class Table(Profile):
     def table(self):
         return self
 
+    def extremes(self, start, end):
+        x, y = np.asarray(self.x), np.asarray(self.y)
+        ends, inner = np.array([start, end]), (x > start) & (x < end)
+        return np.concatenate([ends, x[inner]]), np.concatenate([np.interp(ends, x, y), y[inner]])
+
     def kinks(self) -> tuple[int, ...]:
         """Rows at which the mesh has nodes, both of each jump included."""
         return tuple(sorted({j for i in self.node_index for j in (i, i + 1) if j < self.x.size}))
+
+
+@partial(jax.jit, inline=True)
+def _interpolate_short(at: Float[Array, "..."], x: Float[Array, " row"], y: Float[Array, " row"]):
+    """Values of a table by one piece after the other: much faster than the searches and gathers of `jnp.interp`."""
+
+    def with_piece(value, piece):
+        left, right, low, high = piece
+        slope = (high - low) / jnp.where(right > left, right - left, 1.0)  # no position lies in a jump
+        return jnp.where((at >= left) & (at < right), low + (at - left) * slope, value), None
+
+    value = jnp.where(at < x[0], y[0], y[-1])
+    return jax.lax.scan(with_piece, value, (x[:-1], x[1:], y[:-1], y[1:]), unroll=4)[0]
 
 
 def _node_index(x: Array, y: Array) -> tuple[int, ...]:
@@ -147,6 +170,10 @@ class Circle(Profile):
 
     def breakpoints(self):
         return self.radius.breakpoints()
+
+    def extremes(self, start, end):
+        x, radius = self.radius.extremes(start, end)
+        return x, np.pi * radius**2
 
     def table(self):
         radius = self.radius.table()

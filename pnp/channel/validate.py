@@ -1,6 +1,6 @@
 """What keeps a channel from being solved as it is described."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import equinox as eqx
@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from pnp.channel.limits import MAX_POSITION_ENERGY, STEEPEST_WALL, TEMPERATURES
-from pnp.channel.profiles import Circle
+from pnp.channel.profiles import Circle, Profile
 from pnp.theory.checks import NEUTRALITY
 from pnp.tracing import is_traced
 
@@ -47,22 +47,29 @@ def problems(channel: "Channel") -> list[str]:
 
 
 def _profile_problems(channel: "Channel") -> list[str]:
-    found = []
-    x, sampled = _sampled(channel)
-    for name, sample in sampled.items():
-        values = np.asarray(sample)
-        kind = name.partition(".")[0]
-        if kind == "pmf":
-            sound, rule = np.abs(values) <= MAX_POSITION_ENERGY, f"must stay within ±{MAX_POSITION_ENERGY:g} kT"
-        elif kind == "charge":
-            sound, rule = np.isfinite(values), "must be finite"
-        else:
-            sound, rule = np.isfinite(values) & (values > 0), "must be positive"
-        if kind == "diffusivity":
-            rule += " (to keep an ion out, give it a pmf of some 40 kT)"
+    pore, found = channel.pore, []
+    positive, finite, bounded = "must be positive", "must be finite", f"must stay within ±{MAX_POSITION_ENERGY:g} kT"
+    sound_if: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+        positive: lambda values: np.isfinite(values) & (values > 0),
+        finite: np.isfinite,
+        bounded: lambda values: np.abs(values) <= MAX_POSITION_ENERGY,
+    }
+    area = pore.area
+    rules: list[tuple[str, Profile, str]] = [
+        ("radius", area.radius, positive) if isinstance(area, Circle) else ("area", area, positive),
+        ("permittivity", pore.permittivity, positive),
+        ("diffusivity_factor", pore.diffusivity_factor, positive),
+        *((f"diffusivity.{name}", own, positive) for name, own in pore.diffusivity.items()),
+        *((f"pmf.{name}", own, bounded) for name, own in pore.pmf.items()),
+        *((f"charge.{i}.density", c.density, finite) for i, c in enumerate(pore.charge) if hasattr(c, "density")),
+    ]
+    for name, profile, rule in rules:
+        x, values = profile.extremes(float(pore.start), float(pore.end))
+        sound = sound_if[rule](values)
+        hint = " (to keep an ion out, give it a pmf of some 40 kT)" if name.startswith("diffusivity") else ""
         if not sound.all():
             at = int(np.argmin(sound))
-            found.append(f"pore.{name}: {rule}, but is {values[at]:g} at x = {x[at]:.4g} nm")
+            found.append(f"pore.{name}: {rule}{hint}, but is {values[at]:g} at x = {x[at]:.4g} nm")
     return found
 
 
@@ -106,6 +113,9 @@ def _charge_problems(channel: "Channel") -> list[str]:
             found.append(f"pore.charge.{i}.width: must be positive, not {number('width'):g} nm")
         if hasattr(charge, "edge") and not number("edge") >= 0:
             found.append(f"pore.charge.{i}.edge: must be 0 or more, not {number('edge'):g} nm")
+        for name, unit in (("amount", "e"), ("position", "nm")):
+            if hasattr(charge, name) and not np.isfinite(number(name)):
+                found.append(f"pore.charge.{i}.{name}: must be finite, not {number(name):g} {unit}")
         if hasattr(charge, "start") and not number("end") > number("start"):
             ends = f"{number('end'):g} nm, {number('start'):g} nm"
             found.append(f"pore.charge.{i}.end: must lie after start; they are {ends}")
@@ -128,21 +138,6 @@ def bath_problem(bath: Mapping[str, float], valence: Mapping[str, int]) -> str |
         f"the bath is not electroneutral, its net charge is {net:+g} mM ({listed}); "
         f"add {abs(net):g} mM of charge of {'an anion' if net > 0 else 'a cation'}"
     )
-
-
-@eqx.filter_jit
-def _sampled(channel: "Channel") -> tuple[Array, dict[str, Array]]:
-    """The pore's properties at many points."""
-    span = channel.pore.end - channel.pore.start
-    x = channel.pore.start + span * (jnp.arange(2000) + 0.5) / 2000
-    by_ion = {"diffusivity": channel.diffusivity(x), "pmf": channel.pmf(x)}
-    area = channel.pore.area
-    return x, {
-        **({"radius": area.radius(x)} if isinstance(area, Circle) else {"area": area(x)}),
-        "permittivity": channel.permittivity(x),
-        "charge": channel.line_charge(x),
-        **{f"{k}.{n}": v[:, i] for k, v in by_ion.items() for i, n in enumerate(channel.ion_names)},
-    }
 
 
 # --- two dimensions -----------------------------------------------------------------------------

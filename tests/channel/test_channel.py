@@ -56,6 +56,33 @@ def test_every_problem_is_named_at_once():
     assert all(word in str(caught.value) for word in ("electroneutral", "pore.area", "temperature"))
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"area": [1.0, 2.0, -1e-9, 1.0]}, "pore.area: must be positive, but is -1e-09 at x = 1 nm"),
+        ({"area": lambda x: 1.9 - x}, "pore.area: must be positive, but is -0.0005 at x = 1.9"),
+        ({"fixed_charge": [0.0, 0.0, np.nan, 0.0]}, "pore.charge.0.density: must be finite, but is nan at x = 1 nm"),
+        ({"pmf": {"K": [0.0, 0.0, 400.0, 0.0]}}, "pore.pmf.K: must stay within ±300 kT, but is 400 at x = 1 nm"),
+        ({"diffusivity": {"K": [1.0, 1.0, 0.0, 1.0]}}, "pore.diffusivity.K: must be positive .*, but is 0 at x = 1 nm"),
+        ({"permittivity": np.inf}, "pore.permittivity: must be positive, but is inf at x = 0 nm"),
+    ],
+)
+def test_a_value_that_is_wrong_is_found_wherever_it_is(given, message):
+    """At one row of a table, too, that no evenly spaced point meets."""
+    bath = {"K": 100.0, "Cl": 100.0}
+    sound = {"area": 1.0, "ions": ["K", "Cl"], "inside": bath, "outside": bath}
+    pnp.Channel.from_profiles([0.0, 1.0, 1.0, 2.0], **sound)
+    with pytest.raises(pnp.ChannelError, match=message):
+        pnp.Channel.from_profiles([0.0, 1.0, 1.0, 2.0], **sound | given)
+
+
+@pytest.mark.parametrize("charge", [Ring(np.nan, 1.0, 0.1), Ring(1.0, np.inf, 0.1), WallCharge(np.nan, 0.0, 1.0)])
+def test_charges_are_finite(charge):
+    broken = eqx.tree_at(lambda c: c.pore.charge, channel(), (charge,))
+    with pytest.raises(pnp.ChannelError, match=r"pore\.charge\.0\.\w+: must be finite"):
+        broken.validate()
+
+
 def test_changed_baths():
     changed = make_charged().with_baths(inside={"K": 10.0, "Cl": 10.0})
     assert float(changed.inside["K"]) == 10.0
