@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 class Status(enum.IntEnum):
     """How a solve ended; `.text` says what to do about it.
 
-    Of those of a single solve the greater is the worse; MULTIPLE_SOLUTIONS is the status_message of two sweeps.
+    Of those of a single solve the greater is the worse; MULTIPLE_SOLUTIONS is that of two sweeps.
     """
 
     CONVERGED = 0

@@ -41,7 +41,7 @@ def print_fit(fit: "Fit", output_format: Format, analyses: Analyses) -> None:
         errors = (f"{name} {values:.1e}" for name, values in fit.solver_errors.items())
         _print_line(f"solved with errors of at most: {', '.join(errors)}")
     if analyses.comparison is not None:
-        _print_line(analyses.comparison.status_message)
+        _print_line(analyses.comparison.verdict)
 
 
 def _print_line(text: str) -> None:
@@ -108,6 +108,6 @@ def fit_json(fit: "Fit", analyses: Analyses) -> dict:
             "dof": ghk.dof,
             "aic": ghk.aic,
             "bic": ghk.bic,
-            "status_message": analyses.comparison.status_message,
+            "verdict": analyses.comparison.verdict,
         }
     return record

@@ -39,7 +39,7 @@ class Comparison(NamedTuple):
         return self.ghk.bic - self.pnp.bic
 
     @property
-    def status_message(self) -> str:
+    def verdict(self) -> str:
         """Which of the models the data support, in a sentence."""
         p, difference = self.ghk.probability, self.aic_difference
         criteria = f"AIC of GHK less that of PNP is {difference:.3g}"

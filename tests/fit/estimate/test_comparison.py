@@ -18,16 +18,16 @@ def test_a_charged_pore_rules_the_constant_field_out(channel, pnp_data):
     result = compare(ghk, fit(channel, pnp_data, free, model=PNP(pnp.Axial(NODES)), starts=1))
     assert result.aic_difference > 100
     assert result.bic_difference > 100
-    assert result.status_message.startswith("The data rule the constant field out")
+    assert result.verdict.startswith("The data rule the constant field out")
 
 
 def test_with_as_many_numbers_the_better_chi2_decides(channel):
     a, b = (fit(channel, ghk_data(), [p], model="ghk", starts=1) for p in BOTH)
     assert compare(a, b).aic_difference == pytest.approx(a.chi2 - b.chi2)
-    assert compare(a, a).status_message.startswith("Neither model")
+    assert compare(a, a).verdict.startswith("Neither model")
     both = fit(channel, ghk_data(), BOTH, model="ghk", starts=1)
-    assert compare(both, both).status_message.startswith("The data do not tell")
-    assert compare(both, a).status_message.startswith("A constant field describes the data better")
+    assert compare(both, both).verdict.startswith("The data do not tell")
+    assert compare(both, a).verdict.startswith("A constant field describes the data better")
 
 
 def test_other_data_cannot_be_compared(channel):
