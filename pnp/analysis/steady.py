@@ -7,22 +7,18 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optimistix
 from jaxtyping import Array, ArrayLike, Float
 
-from pnp import units
 from pnp.analysis.discretization import AXIAL, Discretization, check_problem
 from pnp.analysis.discretized import Discretized
 from pnp.analysis.mesh_hierarchy import assess, solve_on_meshes, steady_state, without_profiles
+from pnp.analysis.reversal import TOLERANCE, bracket, narrowed, reversal_of_discretized
 from pnp.analysis.solution import Currents, Solution, labels
 from pnp.channel.channel import Channel
 from pnp.finite_volume.problem import MeshSolution
 from pnp.quantity import as_millivolts
 from pnp.settings import CPU_BATCH, Settings, Status
 from pnp.tracing import is_traced
-
-_REVERSAL_STEPS = 30
-_REVERSAL_TOLERANCE = 1e-9  # mV
 
 
 class ConvergenceError(RuntimeError):
@@ -53,16 +49,14 @@ class IVCurve(Currents):
 
         Of several crossings the one nearest 0 mV. To differentiate it, use `pnp.reversal_potential`.
         """
-        voltage = _crossing(np.asarray(self.voltage), np.asarray(self.current))
-        for _ in range(_REVERSAL_STEPS):
-            if np.isnan(voltage):
-                break
-            at = self._at(voltage)
-            step = float(at.ion_current.sum()) / at.slope
-            voltage -= step
-            if abs(step) < _REVERSAL_TOLERANCE:
-                return voltage
-        return float("nan")
+        crossing = _crossing(*(np.asarray(each) for each in (self.voltage, self.current, self.slope)))
+        if crossing is None:
+            return float("nan")
+        search = bracket(*crossing)
+        while bool(search.searching):
+            at = self._at(float(search.voltage))
+            search = narrowed(search, float(at.ion_current.sum()), at.slope)
+        return float(search.root)
 
     def conductance(self, voltage: float = 0.0) -> float:
         """Slope conductance dI/dV at `voltage` (mV), nS; NaN if that does not converge."""
@@ -89,7 +83,7 @@ class IVCurve(Currents):
 
     def _at(self, voltage: float) -> "_Point":
         """One voltage: a point of the curve, or solved by the program already compiled for it."""
-        same = np.abs(np.asarray(self.voltage) - voltage) < _REVERSAL_TOLERANCE
+        same = np.abs(np.asarray(self.voltage) - voltage) < TOLERANCE
         known = np.flatnonzero(same & np.asarray(self.converged))
         if known.size:
             return _Point(np.asarray(self.ion_current)[known[0]], float(self.slope[known[0]]))
@@ -202,9 +196,12 @@ def _in_batches(solved: Callable, voltages: Array, size: int, progress: Callable
 def reversal_potential(
     channel: Channel, *, guess: ArrayLike | str = 0.0, discretization: Discretization = AXIAL
 ) -> Float[Array, ""]:
-    """Voltage (mV) at which the total current vanishes, to round-off; NaN if none is found.
+    """Voltage (mV) at which the total current vanishes, to round-off.
 
-    - guess: mV, where Newton's method for the root of `solve(channel, V).current` begins.
+    It is looked for between the smallest and the largest Nernst potential of the ions, where it must be; NaN if there
+    is no steady state there.
+
+    - guess: mV, where the search begins.
     - discretization: as in `solve`.
 
     Differentiable. Raises as `solve`.
@@ -279,25 +276,20 @@ def _slope(discretized: Discretized, voltage):
     return jax.jvp(current, (voltage,), (jnp.ones_like(voltage),))[1]
 
 
-def reversal_of_discretized(discretized: Discretized, guess: Array) -> Array:
-    """`reversal_potential` of a discretised channel, as part of a larger program."""
-    # In units of the pore's ohmic conductance, so that Newton's tolerances mean the same for every pore.
-    unit = jax.lax.stop_gradient(units.CURRENT_PER_FLUX * discretized.ohmic_flux)
-    current = lambda v, discretized: steady_state(discretized, v, Settings()).current / unit
-    newton: Any = optimistix.Newton(rtol=1e-11, atol=1e-11)
-    root: Any = optimistix.root_find(current, newton, guess, args=discretized, max_steps=30, throw=False)
-    return jnp.where(root.result == optimistix.RESULTS.successful, root.value, jnp.nan)
-
-
 _reversal = eqx.filter_jit(reversal_of_discretized)
 
 
-def _crossing(voltage, current) -> float:
-    """Where a sampled curve crosses zero nearest 0 mV, by linear interpolation; NaN if nowhere."""
+def _crossing(voltage, current, slope) -> tuple[float, float, float, float] | None:
+    """Where a sampled curve crosses zero nearest 0 mV, as (low, high, direction, guess) of a bracket; None if nowhere.
+
+    The guess is by linear interpolation. A point counts as zero from which a step of Newton's method would end the
+    search: of equal baths the current at 0 mV may be round-off.
+    """
     order = np.argsort(voltage)
-    v, i = voltage[order], current[order]
-    v, i = v[np.isfinite(i)], i[np.isfinite(i)]
-    zeros = list(v[i == 0.0])
-    left = np.flatnonzero(i[:-1] * i[1:] < 0)
-    zeros += list(v[left] - i[left] * (v[left + 1] - v[left]) / (i[left + 1] - i[left]))
-    return float(min(zeros, key=abs)) if zeros else float("nan")
+    v, i, slope = (each[order][np.isfinite(current[order])] for each in (voltage, current, slope))
+    zero = np.abs(i) <= TOLERANCE * np.abs(slope)
+    i = np.where(zero, 0.0, i)
+    found = [(at, at, 1.0, at) for at in v[zero]]
+    for k in np.flatnonzero(np.sign(i[:-1]) * np.sign(i[1:]) < 0):
+        found.append((v[k], v[k + 1], np.sign(i[k + 1]), v[k] - i[k] * (v[k + 1] - v[k]) / (i[k + 1] - i[k])))
+    return min(found, key=lambda each: abs(each[3])) if found else None

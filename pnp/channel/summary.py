@@ -26,12 +26,13 @@ def summarize(channel: Channel) -> Summary:
     """A channel with known numbers in the units of `pnp.units`, and warnings on its validity."""
     start, end = float(channel.pore.start), float(channel.pore.end)
     x = start + (end - start) * (jnp.arange(4000) + 0.5) / 4000
-    radius = np.sqrt(np.asarray(channel.area(x)) / np.pi)
+    given_at, area = channel.pore.area.extremes(start, end)
+    radius = np.sqrt(area / np.pi)
     density = np.asarray(channel.line_charge(x) / channel.area(x)) * units.MILLIMOLAR_PER_CHARGE_DENSITY / 1e3
     total = float(integral(channel, channel.line_charge))
     debye = np.asarray(channel.debye_length)
     first, last = (float(edge) for edge in channel.domain)
-    permittivity = np.asarray(channel.permittivity(x))
+    _, permittivity = channel.pore.permittivity.extremes(start, end)
     lines = [
         ("channel", channel.name),
         (
@@ -43,7 +44,7 @@ def summarize(channel: Channel) -> Summary:
         ("outside", _bath(channel, 1)),
         ("Debye length", f"{debye[0]:.3g} nm inside, {debye[1]:.3g} nm outside"),
         ("pore length", f"{end - start:.4g} nm"),
-        ("pore radius", f"{_range(radius)} nm{_where_narrowest(x, radius)}"),
+        ("pore radius", f"{_range(radius)} nm{_where_narrowest(given_at, radius)}"),
         ("radius / Debye length", f"{radius.min() / debye.max():.2g} to {radius.max() / debye.min():.2g}"),
         ("length / Debye length", f"{(end - start) / debye.max():.3g}"),
         (

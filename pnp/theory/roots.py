@@ -68,9 +68,9 @@ def implicit_root(function: Callable[[Any, Any], Any], x: Float[Array, "..."], t
 @implicit_root.defjvp
 def _(function, primals, tangents):
     x, terms = implicit_root(function, *primals), primals[1]
-    _, change = jax.jvp(lambda t: function(x, t), (terms,), (tangents[1],))
-    _, slope = jax.jvp(lambda x: function(x, terms), (x,), (jnp.ones_like(x),))
-    return x, -change / slope
+    _, linear = jax.linearize(function, x, terms)  # evaluated once, which may be a solve
+    zero = jax.tree.map(lambda t: t if t.dtype == jax.dtypes.float0 else jnp.zeros_like(t), tangents[1])
+    return x, -linear(jnp.zeros_like(x), tangents[1]) / linear(jnp.ones_like(x), zero)
 
 
 def monotone_root(

@@ -10,6 +10,7 @@ from pnp import units
 from pnp.channel.channel import Reservoir
 from pnp.channel.charge import Ring, Segment, WallCharge
 from pnp.channel.ions import BUILT_IN, ion
+from pnp.channel.summary import summarize
 from pnp.finite_volume.axial.mesh import make_elements, make_mesh
 from tests.conftest import X, make_charged
 
@@ -74,6 +75,17 @@ def test_a_value_that_is_wrong_is_found_wherever_it_is(given, message):
     pnp.Channel.from_profiles([0.0, 1.0, 1.0, 2.0], **sound)
     with pytest.raises(pnp.ChannelError, match=message):
         pnp.Channel.from_profiles([0.0, 1.0, 1.0, 2.0], **sound | given)
+
+
+def test_the_narrowest_radius_is_that_of_the_table():
+    """A waist thinner than the distance of any samples."""
+    x = [0.0, 5.0, 5.0005, 5.001, 10.0]
+    bath = {"K": 100.0, "Cl": 100.0}
+    area = np.pi * np.array([2.0, 2.0, 0.3, 2.0, 2.0]) ** 2
+    waist = pnp.Channel.from_profiles(x, area=area, ions=["K", "Cl"], inside=bath, outside=bath)
+    found = summarize(waist)
+    assert dict(found.lines)["pore radius"] == "0.3 to 2 nm (narrowest at x = 5 nm)"
+    assert any("the narrowest radius is 0.3 nm" in warning for warning in found.warnings)
 
 
 @pytest.mark.parametrize("charge", [Ring(np.nan, 1.0, 0.1), Ring(1.0, np.inf, 0.1), WallCharge(np.nan, 0.0, 1.0)])

@@ -19,7 +19,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from pnp.analysis.discretization import Axial, Discretization, check_problem
 from pnp.analysis.mesh_hierarchy import steady_state
-from pnp.analysis.steady import reversal_of_discretized
+from pnp.analysis.reversal import reversal_of_discretized
 from pnp.channel.channel import Channel
 from pnp.channel.values import put_values
 from pnp.fit.model.base import CHANNELS, Experiment, Model, ParameterMap, Predicted
