@@ -8,6 +8,7 @@ import numpy as np
 from pnp import units
 from pnp.channel.activity import Steric
 from pnp.channel.channel import Channel
+from pnp.channel.flow import flow_warning
 from pnp.channel.integral import integral
 from pnp.channel.limits import MAX_POSITION_ENERGY
 
@@ -98,7 +99,8 @@ def _warnings(channel, radius, density, debye) -> list[str]:
         )
     if any(k.kind == "none" for k in channel.reservoirs):
         found.append("without reservoirs the baths are ideal right at the mouths: no access resistance is included")
-    return found
+    flow = flow_warning(channel)
+    return [*found, flow] if flow else found
 
 
 def _ion(channel, name):

@@ -77,6 +77,7 @@ def iv(
     check_suffix(output, (".nc", ".csv", ".json"), "--output")
     check_suffix(plot, PICTURES, "--plot")
     loaded = load(channel, change, pore_profile, frame, radius_offset)
+    from pnp.channel.flow import flow_warning
     from pnp.io import tables
 
     curve = (_solve_hysteresis if hysteresis else _solve_curve)(loaded, voltage, discretization)
@@ -89,6 +90,8 @@ def iv(
             save_picture(plot, lambda: _figure(curve))
             wrote(plot)
     _warn_of_points(curve)
+    flow = flow_warning(loaded)
+    warn([flow] if flow else [])
     if output_format is Format.table and loaded.validity:
         stderr.print(f"Validity: {loaded.validity}", style="dim", highlight=False, markup=False)
     if curve.voltage.size < len(voltage):

@@ -46,6 +46,7 @@ from pnp.theory.electrolyte import born_energy as born_energy
 from pnp.theory.electrolyte import conductivity as conductivity
 from pnp.theory.electrolyte import debye_length as debye_length
 from pnp.theory.electrolyte import ionic_strength as ionic_strength
+from pnp.theory.electroosmosis import electroosmotic_share as electroosmotic_share
 from pnp.theory.ghk import LimitingConductance as LimitingConductance
 from pnp.theory.ghk import bernoulli as bernoulli
 from pnp.theory.ghk import bi_ionic_potential as bi_ionic_potential
