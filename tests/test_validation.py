@@ -11,6 +11,7 @@ import pytest
 import validation
 from validation.__main__ import main
 from validation.case import Check, Result
+from validation.report import _cells
 
 
 def check(computed=1.0, **more):
@@ -25,6 +26,8 @@ def check(computed=1.0, **more):
         (Check("current", "pA", -200.1, -200.0, 1e-3, relative=True), 5e-4, True),
         (check(1.0, error=0.1), 0.1, False),
         (check(np.nan), np.nan, False),
+        (Check("current", "pA", 2.0, 1.0, None), 1.0, True),
+        (Check("current", "pA", np.nan, 1.0, None), np.nan, False),
     ],
 )
 def test_error_against_tolerance(line, error, passed):
@@ -55,6 +58,15 @@ def fake(monkeypatch, name, run):
     module.SOURCE, module.run = "<nobody>", run
     monkeypatch.setitem(sys.modules, f"validation.{name}", module)
     monkeypatch.setitem(validation.CASES, "experiment", (*validation.CASES["experiment"], name))
+
+
+def test_measurements_are_shown_and_not_judged():
+    status = lambda line: _cells(line)[-1]
+    assert [status(each) for each in (check(), check(2.0), Check("current", "pA", 2.0, 1.0, None))] == [
+        "ok",
+        "FAILED",
+        "shown",
+    ]
 
 
 def result(computed):

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 class Check:
     """One line of the table.
 
-    error: |computed − exact| unless given; divided by |exact| if `relative`. tolerance: on the error.
+    error: |computed − exact| unless given; divided by |exact| if `relative`. tolerance: on the error;
+    None shows the line without a judgement, as of a measurement, of which no agreement is expected.
     sizes, errors: of a study of convergence, the coarsest first: numbers of elements (rising), or a small
     parameter (falling). order: expected of them, so that error ∝ elements^−order or parameter^order.
     """
@@ -23,7 +24,7 @@ class Check:
     unit: str
     computed: float
     exact: float
-    tolerance: float
+    tolerance: float | None
     error: float | None = None
     relative: bool = False
     sizes: tuple[float, ...] = ()
@@ -56,7 +57,10 @@ class Check:
 
     @property
     def passed(self) -> bool:
-        """Whether the error is within its tolerance and, where one is expected, the order is observed."""
+        """Whether the error is within its tolerance and, where one is expected, the order is observed; if there is no
+        tolerance, whether there is a number at all."""
+        if self.tolerance is None:
+            return bool(np.isfinite(self.computed))
         accurate = self.error <= self.tolerance  # False for NaN
         return accurate and (self.order is None or abs(self.observed_order - self.order) <= self.order_tolerance)
 

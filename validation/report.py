@@ -44,9 +44,9 @@ def _cells(check) -> tuple[str, ...]:
     order = "" if check.observed_order is None else f"{check.observed_order:.2f}"
     if check.order is not None:
         order += f" ({check.order:g})"
-    status = "ok" if check.passed else "FAILED"
-    numbers = (value(check.computed), value(check.exact), size(check.error, 2), size(check.tolerance, 2))
-    return check.quantity, *numbers, order, status
+    tolerance = "" if check.tolerance is None else size(check.tolerance, 2)
+    status = "FAILED" if not check.passed else "ok" if tolerance else "shown"
+    return check.quantity, value(check.computed), value(check.exact), size(check.error, 2), tolerance, order, status
 
 
 def table(runs) -> str:

@@ -267,11 +267,19 @@ class Channel(eqx.Module):
 
     @property
     def domain(self) -> tuple[Array, Array]:
-        """Where the baths have their given concentrations: (first x, last x), nm."""
+        """Where the mesh begins and ends, nm: at the baths, or where a Hall reservoir is as good as them."""
         left, right = (
             r.extent(a, d) for r, a, d in zip(self.reservoirs, self.mouth_area, self.debye_length, strict=True)
         )
         return self.pore.start - left, self.pore.end + right
+
+    @property
+    def resistance_beyond(self) -> Float[Array, " 2"]:
+        """∫ dx/A from each end of the domain to where the bath is, 1/nm: see `Reservoir`."""
+        reach = self.pore.start - self.domain[0], self.domain[1] - self.pore.end
+        return jnp.stack(
+            [r.resistance_beyond(d, a) for r, d, a in zip(self.reservoirs, reach, self.mouth_area, strict=True)]
+        )
 
     def area(self, x):
         """Cross-section at x, nm²."""

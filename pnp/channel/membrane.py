@@ -27,8 +27,8 @@ class Reservoir(eqx.Module):
     """The bath in front of a mouth, as a cross-section that widens with the distance from it.
 
     - kind "hall": A = 2 (A_mouth + π d²), whose resistance from the mouth to infinity is Hall's access resistance
-      1/(4 σ a) (Hall, 1975, J. Gen. Physiol. 66:531). It extends so far that doubling it changes the current by less
-      than 0.1 %. In two dimensions it is a half-space without bounds.
+      1/(4 σ a) (Hall, 1975, J. Gen. Physiol. 66:531). Its last element reaches to infinity. In two dimensions it is a
+      half-space without bounds.
     - kind "cone": the radius grows linearly from that of the mouth to `radius` over `length` (nm). In two dimensions it
       is a cylinder of that length and radius.
     - kind "none": the bath begins at the mouth.
@@ -46,14 +46,21 @@ class Reservoir(eqx.Module):
         return 2 * (mouth_area + jnp.pi * distance**2)
 
     def extent(self, mouth_area, debye_length):
-        """How far the domain reaches into this bath, nm.
-
-        The part of a Hall reservoir beyond X has the resistance 1/(2πσX), of 1/(2σa) for two of them alone. Doubling X
-        then changes the current by less than a/(πX): at X = 400 a by less than 0.08 %, even if the pore itself has no
-        resistance. The double layer must fit in as well.
+        """How far the mesh reaches into this bath, nm: so far that double layers fit in, and that potentials are as
+        good as the bath's. What lies beyond a Hall reservoir is in `resistance_beyond`.
         """
         if self.kind == "none":
             return jnp.zeros_like(mouth_area)
         if self.kind == "cone":
             return jnp.asarray(self.length, float)
         return jnp.maximum(400 * jnp.sqrt(mouth_area / jnp.pi), 20 * debye_length)
+
+    def resistance_beyond(self, distance, mouth_area):
+        """∫ dx/A from `distance` (nm) before a mouth to where the bath is, 1/nm.
+
+        Of a Hall reservoir, which has no end, (π/2 − atan(d/a)) / (2πa).
+        """
+        if self.kind != "hall":
+            return jnp.zeros_like(mouth_area)
+        mouth = jnp.sqrt(mouth_area / jnp.pi)
+        return jnp.arctan(mouth / distance) / (2 * jnp.pi * mouth)

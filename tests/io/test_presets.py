@@ -56,7 +56,7 @@ def test_a_pore_turned_round_has_the_reflected_curve(refined):
 
 
 class Far(Reservoir):
-    """A reservoir followed twice as far."""
+    """A reservoir whose last element begins twice as far away."""
 
     def extent(self, mouth_area, debye_length):
         return 2 * super().extent(mouth_area, debye_length)
@@ -67,7 +67,7 @@ def test_reservoirs_reach_far_enough(name):
     channel = pnp.load(name)
     far = eqx.tree_at(lambda c: c.reservoirs, channel, (Far(), Far()))
     near, twice = (pnp.iv_curve(c, V[[0, 2]], discretization=pnp.Axial(400)).current for c in (channel, far))
-    np.testing.assert_allclose(near, twice, rtol=1e-3)
+    np.testing.assert_allclose(near, twice, rtol=1e-4)  # the meshes differ by 2e-5
 
 
 def test_kcsa_like_against_the_published_curve():

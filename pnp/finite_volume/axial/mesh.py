@@ -102,20 +102,26 @@ def make_elements(channel: Channel, mesh: Mesh) -> Element:
     """The properties of a channel in the elements of a mesh, from bath to bath.
 
     Quantities in series (ε A, D A) are harmonic means over the element, exact for a potential drop across varying
-    cross-sections; volumes and charges are integrals over its halves.
+    cross-sections; volumes and charges are integrals over its halves. The first and the last element include what is
+    beyond them of a reservoir without end.
     """
     h = jnp.diff(mesh.points)
     inner = mesh.points[:-1, None] + h[:, None] * _POINTS  # [half element, quadrature point]
     half = lambda f: (f @ _WEIGHTS * h).reshape(-1, 2).T
-    series = lambda f: 1 / half(1 / f).sum(0)
     area = channel.area(inner)
+    outer = np.array([0, -1])
+
+    def series(material):
+        resistance = half(1 / (material * area)).sum(0)
+        return 1 / resistance.at[outer].add(channel.resistance_beyond / material[outer, outer])
+
     diffusivity = jnp.moveaxis(channel.diffusivity(inner), -1, 0)
     left, right = mesh.nodes[:-1], mesh.nodes[1:]
     ends = jnp.stack([left + _END * (right - left), right - _END * (right - left)])
     scale = units.permittivity_scale(channel.temperature)
     return Element(
-        dielectric_conductance=scale * series(channel.permittivity(inner) * area),
-        conductance=jax.vmap(series)(diffusivity * area),
+        dielectric_conductance=scale * series(channel.permittivity(inner)),
+        conductance=jax.vmap(series)(diffusivity),
         volume=half(area),
         charge=half(channel.line_charge(inner)) * units.MILLIMOLAR_PER_CHARGE_DENSITY,
         position_energy=jnp.moveaxis(channel.position_energy(ends), -1, 1),
