@@ -47,7 +47,7 @@ def hold_mesh(monkeypatch, mesh, grid=None):
 gc.set_threshold(100_000, 50, 100)  # tracing makes many small objects, and looking through them takes a twelfth of all
 
 
-LARGEST_PROCESS = 1.5e9  # bytes, after which compiled programs are dropped
+LARGEST_PROCESS = 1.0e9  # bytes, after which compiled programs are dropped
 
 
 @pytest.fixture(autouse=True, scope="module")
