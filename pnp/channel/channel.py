@@ -273,14 +273,6 @@ class Channel(eqx.Module):
         )
         return self.pore.start - left, self.pore.end + right
 
-    @property
-    def resistance_beyond(self) -> Float[Array, " 2"]:
-        """∫ dx/A from each end of the domain to where the bath is, 1/nm: see `Reservoir`."""
-        reach = self.pore.start - self.domain[0], self.domain[1] - self.pore.end
-        return jnp.stack(
-            [r.resistance_beyond(d, a) for r, d, a in zip(self.reservoirs, reach, self.mouth_area, strict=True)]
-        )
-
     def area(self, x):
         """Cross-section at x, nm²."""
         mouth = self.mouth_area

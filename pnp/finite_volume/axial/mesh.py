@@ -109,11 +109,11 @@ def make_elements(channel: Channel, mesh: Mesh) -> Element:
     inner = mesh.points[:-1, None] + h[:, None] * _POINTS  # [half element, quadrature point]
     half = lambda f: (f @ _WEIGHTS * h).reshape(-1, 2).T
     area = channel.area(inner)
-    outer = np.array([0, -1])
+    beyond, outer = _resistance_beyond(channel), np.array([0, -1])
 
     def series(material):
         resistance = half(1 / (material * area)).sum(0)
-        return 1 / resistance.at[outer].add(channel.resistance_beyond / material[outer, outer])
+        return 1 / resistance.at[outer].add(beyond / material[outer, outer])
 
     diffusivity = jnp.moveaxis(channel.diffusivity(inner), -1, 0)
     left, right = mesh.nodes[:-1], mesh.nodes[1:]
@@ -127,6 +127,14 @@ def make_elements(channel: Channel, mesh: Mesh) -> Element:
         position_energy=jnp.moveaxis(channel.position_energy(ends), -1, 1),
         **references(left.size),
     )
+
+
+def _resistance_beyond(channel: Channel) -> Float[Array, " 2"]:
+    """∫ dx/A from each end of the mesh to where the bath is, 1/nm."""
+    first, last = channel.domain
+    reach = channel.pore.start - first, last - channel.pore.end
+    sides = zip(channel.reservoirs, reach, channel.mouth_area, strict=True)
+    return jnp.stack([reservoir.resistance_beyond(distance, area) for reservoir, distance, area in sides])
 
 
 def coarsened(elements: Element) -> Element:
