@@ -52,8 +52,8 @@ def flow_warning(channel: Channel) -> str | None:
     share, largest, at = (float(each) for each in convected_share(channel))
     if not share > WORTH_SAYING:
         return None
-    most = f"{100 * largest:.2g} % at x = {round(at, 3) + 0.0:g} nm"
+    most = f" (up to {100 * largest:.2g} % at x = {round(at, 3) + 0.0:g} nm)" if largest > 1.1 * share else ""
     return (
-        f"charged walls drag water along, which would carry {100 * share:.2g} % of the current besides (up to {most}), "
-        "by the formula of a long cylinder; these equations have none of it"
+        f"charged walls drag water along, which would carry {100 * share:.2g} % of the current besides{most}, by the "
+        "formula of a long cylinder; these equations have none of it"
     )

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -26,13 +28,9 @@ class Summary(NamedTuple):
 def summarize(channel: Channel) -> Summary:
     """A channel with known numbers in the units of `pnp.units`, and warnings on its validity."""
     start, end = float(channel.pore.start), float(channel.pore.end)
-    x = start + (end - start) * (jnp.arange(4000) + 0.5) / 4000
     given_at, area = channel.pore.area.extremes(start, end)
     radius = np.sqrt(area / np.pi)
-    density = np.asarray(channel.line_charge(x) / channel.area(x)) * units.MILLIMOLAR_PER_CHARGE_DENSITY / 1e3
-    total = float(integral(channel, channel.line_charge))
-    debye = np.asarray(channel.debye_length)
-    first, last = (float(edge) for edge in channel.domain)
+    density, total, debye, (first, last), born_energy = jax.tree.map(np.asarray, _computed(channel))
     _, permittivity = channel.pore.permittivity.extremes(start, end)
     lines = [
         ("channel", channel.name),
@@ -53,7 +51,7 @@ def summarize(channel: Channel) -> Summary:
             f"{_range(permittivity)} in the pore, {float(channel.bath_permittivity):g} in the baths",
         ),
         ("fixed charge", f"{total:+.4g} e in all, {_tidy(density.min())} to {_tidy(density.max())} M"),
-        *_born(channel, x),
+        *_born(channel, born_energy.T),
         ("activity model", channel.activity_model.describe(channel.bath_permittivity, channel.temperature)),
         ("reservoirs", ", ".join(r.kind for r in channel.reservoirs)),
         ("membrane", _membrane(channel.membrane)),
@@ -62,11 +60,22 @@ def summarize(channel: Channel) -> Summary:
     return Summary(lines, _warnings(channel, radius, density, debye))
 
 
-def _born(channel, x) -> list[tuple[str, str]]:
+@eqx.filter_jit
+def _computed(channel: Channel):
+    """Fixed charge at many points (M) and in all (e), Debye lengths and ends of the domain (nm), Born energies (kT).
+
+    In one program: by itself each of its fifty operations would be compiled.
+    """
+    x = channel.pore.start + (channel.pore.end - channel.pore.start) * (jnp.arange(4000) + 0.5) / 4000
+    density = channel.line_charge(x) / channel.area(x) * units.MILLIMOLAR_PER_CHARGE_DENSITY / 1e3
+    total = integral(channel, channel.line_charge)
+    return density, total, channel.debye_length, channel.domain, channel.born_energy(x)
+
+
+def _born(channel, energy: np.ndarray) -> list[tuple[str, str]]:
     """Range of the Born energy of each ion, where there is one."""
     if not channel.pore.born:
         return []
-    energy = np.asarray(channel.born_energy(x)).T
     listed = (f"{name} {_range(row)}" for name, row in zip(channel.ion_names, energy, strict=True))
     cut = f", cut to ±{MAX_POSITION_ENERGY:g}" if np.abs(energy).max() >= MAX_POSITION_ENERGY else ""
     return [("Born energy", f"{', '.join(listed)} kT{cut}")]
@@ -109,7 +118,7 @@ def _ion(channel, name):
 
 
 def _bath(channel, side):
-    c = np.asarray(channel.bath_concentration[side])
+    c = np.array([float((channel.inside, channel.outside)[side][name]) for name in channel.ion_names])
     net = float(c @ channel.valence)
     listed = ", ".join(f"{n} {v:g}" for n, v in zip(channel.ion_names, c, strict=True))
     return f"{listed} mM (net charge {net:+.2g} mM)"
