@@ -30,6 +30,10 @@ install_import_hook(CHECKED, "beartype.beartype")
 
 import pnp  # noqa: E402, from here on checked
 from pnp.analysis import discretized  # noqa: E402
+from pnp.linalg.dispatch import why_no_compiled_loops  # noqa: E402
+
+compiled_loops = pytest.mark.skipif(why_no_compiled_loops() is not None, reason="there are no compiled loops")
+"""A test of the compiled loops themselves, which `.ci/full loops` switches off."""
 
 IDEAL = pnp.channel.activity.Ideal()
 X = np.array([0.0, 3.0, 3.0, 5.0, 5.0, 8.0])

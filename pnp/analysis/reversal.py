@@ -108,7 +108,9 @@ def reversal_of_discretized(discretized: Discretized, guess: Float[Array, ""]) -
     low, high = reversal_range(fixed)
     first = bracket(low - margin, high + margin, 1.0, jax.lax.stop_gradient(guess))
     root = jax.lax.while_loop(lambda given: given.searching, step, first).root
-    return implicit_root(_current, root, discretized)
+    # A search that has gone to an end of its bracket, where no current was computed, has seen no change of sign.
+    inside = (root > first.low + 2 * TOLERANCE) & (root < first.high - 2 * TOLERANCE)
+    return implicit_root(_current, jnp.where(inside, root, jnp.nan), discretized)
 
 
 def _current(voltage: Float[Array, ""], discretized: Discretized) -> Float[Array, ""]:

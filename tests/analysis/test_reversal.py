@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 import pnp
+from pnp.analysis import reversal
+from pnp.analysis.discretized import discretize
 from pnp.analysis.reversal import MOST_STEPS, TOLERANCE, bracket, narrowed
 
 NODES = pnp.Axial(100)
@@ -68,6 +70,14 @@ def test_every_guess_leads_to_the_same_potential(bipolar, guess):
     assert float(root) == pytest.approx(float(from_zero), abs=1e-8)
 
 
+def test_a_search_that_sees_no_change_of_sign_finds_nothing(charged, monkeypatch):
+    """As if the Nernst potentials did not enclose the root."""
+    root = float(pnp.reversal_potential(charged, discretization=NODES))
+    discretized = discretize(charged, 100)
+    monkeypatch.setattr(reversal, "reversal_range", lambda _: (root + 5.0, root + 10.0))
+    assert np.isnan(eqx.filter_jit(reversal.reversal_of_discretized)(discretized, 0.0))
+
+
 def test_equal_baths_reverse_at_zero(charged):
     equal = charged.with_baths({"K": 100.0, "Cl": 100.0}, {"K": 100.0, "Cl": 100.0})
     assert abs(float(pnp.reversal_potential(equal, guess=100.0, discretization=NODES))) < 1e-9
@@ -81,8 +91,8 @@ def test_round_off_at_the_end_of_a_curve_is_a_zero(charged):
 
 
 def test_derivatives_forward_reverse_and_by_difference(charged):
-    reversal = lambda c: pnp.reversal_potential(charged.with_baths({"K": c, "Cl": c}), discretization=NODES)
-    _, forward = jax.jvp(reversal, (300.0,), (1.0,))
-    assert float(jax.grad(reversal)(300.0)) == pytest.approx(float(forward), rel=1e-9)
+    of_salt = lambda c: pnp.reversal_potential(charged.with_baths({"K": c, "Cl": c}), discretization=NODES)
+    _, forward = jax.jvp(of_salt, (300.0,), (1.0,))
+    assert float(jax.grad(of_salt)(300.0)) == pytest.approx(float(forward), rel=1e-9)
     h = 0.1
-    assert float(reversal(300.0 + h) - reversal(300.0 - h)) / (2 * h) == pytest.approx(float(forward), rel=1e-4)
+    assert float(of_salt(300.0 + h) - of_salt(300.0 - h)) / (2 * h) == pytest.approx(float(forward), rel=1e-4)

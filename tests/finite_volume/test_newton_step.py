@@ -20,12 +20,10 @@ from pnp.linalg import _cpu
 from pnp.linalg import block_tridiagonal as linear
 from pnp.linalg._cpu import xla_ffi
 from pnp.linalg.block_tridiagonal import from_two_sided, to_two_sided
-from pnp.linalg.dispatch import why_no_compiled_loops
-from tests.conftest import make_charged
+from tests.conftest import compiled_loops, make_charged
 
 NODES, MILLIVOLTS = 40, np.linspace(-300.0, 300.0, 11)
 RNG = np.random.default_rng(5)
-compiled_loops = pytest.mark.skipif(why_no_compiled_loops() is not None, reason="there are no compiled loops")
 
 
 def problem_of(channel):

@@ -26,14 +26,12 @@ from pnp.linalg.block_tridiagonal import (
     from_two_sided,
     to_two_sided,
 )
-from pnp.linalg.dispatch import why_no_compiled_loops
 from pnp.linalg.element_matrices import BlockCoefficients
-from tests.conftest import X
+from tests.conftest import X, compiled_loops
 
 # The first by compiled code, as a test below shows.
 IMPLEMENTATIONS = [eliminate, eliminate_by_scan, eliminate_by_cyclic_reduction]
 mpmath.mp.dps = 60
-compiled_loops = pytest.mark.skipif(why_no_compiled_loops() is not None, reason="there are no compiled loops")
 every_implementation = pytest.mark.parametrize("way", IMPLEMENTATIONS, ids=lambda way: way.__name__)
 
 

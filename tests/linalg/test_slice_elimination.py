@@ -7,7 +7,7 @@ import pytest
 
 from pnp.linalg import _cpu
 from pnp.linalg import slice_elimination as slices
-from pnp.linalg.dispatch import why_no_compiled_loops
+from tests.conftest import compiled_loops
 
 SLICES, NODES = 9, 7
 SOLID = (2, 6), 4
@@ -60,7 +60,7 @@ def test_solutions_are_those_of_dense_algebra(rows, sparse, columns):
         np.testing.assert_allclose(found, np.linalg.solve(of, flat), rtol=1e-11, atol=1e-13)
 
 
-@pytest.mark.skipif(why_no_compiled_loops() is not None, reason="there are no compiled loops")
+@compiled_loops
 @pytest.mark.parametrize("rows", [1, 3])
 def test_compiled_factors_are_those_of_arrays(rows):
     """With more nodes than are eliminated at a time."""
