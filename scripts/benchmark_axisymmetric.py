@@ -30,7 +30,7 @@ from pnp.settings import Settings
 @eqx.filter_jit
 def converged(discretized: Discretized, voltage):
     """The problem and unknowns of the fine mesh, with a batch axis."""
-    _, fine = solve_on_meshes(discretized, voltage, Settings())
+    *_, fine = solve_on_meshes(discretized, voltage, Settings())
     return jax.tree.map(lambda leaf: leaf[..., None], (fine.problem, fine.unknowns))
 
 
@@ -42,7 +42,7 @@ def step(problem, unknowns):
 
 @eqx.filter_jit
 def solved(discretized: Discretized, voltage):
-    """On both meshes, with the errors and observables."""
+    """On all meshes, with the errors and observables."""
     return steady_state(discretized, voltage, Settings())
 
 

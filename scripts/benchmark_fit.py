@@ -23,9 +23,7 @@ def measured(channel, nodes):
     rng, voltage, sets = np.random.default_rng(0), np.linspace(-100, 100, 41), []
     for inside, outside in BATHS:
         bath = {"inside": {"K": inside, "Cl": inside}, "outside": {"K": outside, "Cl": outside}}
-        current = np.asarray(
-            pnp.iv_curve(channel.with_baths(**bath), voltage, discretization=pnp.Axial(nodes)).extrapolated_current
-        )
+        current = np.asarray(pnp.iv_curve(channel.with_baths(**bath), voltage, discretization=pnp.Axial(nodes)).current)
         noisy = current + ERROR * rng.normal(size=voltage.size)
         sets.append(IVData(voltage, noisy, np.full(voltage.size, ERROR), **bath, label=f"{inside:g}|{outside:g} mM"))
     return sets

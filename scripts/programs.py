@@ -71,8 +71,8 @@ def pnp_curve(voltages, nodes):
     return Program(
         lambda: _checked(pnp.iv_curve(channel, voltages, discretization=pnp.Axial(nodes)), lambda iv: iv.current, what),
         lambda iv: {
-            "current": np.asarray(iv.extrapolated_current),
-            "fine": np.asarray(iv.current),
+            "current": np.asarray(iv.current),
+            "fine": np.asarray(iv.mesh_current[:, -1]),
             "steps": float(np.mean(iv.iterations)),
         },
     )

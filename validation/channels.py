@@ -73,17 +73,12 @@ def bath_arrays(channel):
     return inside, outside, channel.valence, diffusivity
 
 
-def coarse_current(result):
-    """Current (pA) on the mesh of half as many elements, of a `Solution` or an `IVCurve`, which holds both meshes."""
-    return 4 * result.current - 3 * result.extrapolated_current
-
-
 def fine_reversal(channel, guess):
-    """Reversal potential (mV) of the extrapolated current: where a cubic through 11 points about a guess is zero."""
+    """Reversal potential (mV) of the current: where a cubic through 11 points about a guess is zero."""
     for width in (2.0, 0.1):
         curve = pnp.iv_curve(
             channel, guess + np.linspace(-width, width, VOLTAGES.size), discretization=pnp.Axial(NODES)
         )
-        current = np.asarray(curve.extrapolated_current)
+        current = np.asarray(curve.current)
         guess += np.polyval(np.polyfit(current, np.asarray(curve.voltage) - guess, 3), 0.0)
     return guess

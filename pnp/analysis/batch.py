@@ -131,7 +131,7 @@ def _placed(tree, mesh: Mesh, split: bool):
 
 
 def _whole(result: Currents):
-    """Whether each case has a value on both meshes."""
+    """Whether each case has a value on all meshes."""
     return np.isfinite(result.discretization_error)
 
 

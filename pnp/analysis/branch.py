@@ -35,7 +35,10 @@ _CAP = 5.0
 
 
 class Branch(eqx.Module):
-    """Steady states along a branch, in its order; NumPy arrays."""
+    """Steady states along a branch, in its order; NumPy arrays.
+
+    They are those of the mesh of all elements, not extrapolated: next to a fold the coarser meshes may have none.
+    """
 
     voltage: Float[np.ndarray, " point"]
     """mV."""
@@ -44,7 +47,7 @@ class Branch(eqx.Module):
     ion_current: Float[np.ndarray, "point ion"]
     """pA."""
     status: Int[np.ndarray, " point"]
-    """CONVERGED, or MESH_TOO_COARSE where five times the discretisation error is above 1 %, five times that of the
+    """CONVERGED, or MESH_TOO_COARSE where three times the discretisation error is above 1 %, three times that of the
     voltage above 1 % of kT/e, or the coarser mesh has no branch there."""
     conservation_error: Float[np.ndarray, " point"]
     """As that of `Solution`."""
@@ -172,7 +175,7 @@ def _current(place, discretized: Discretized):
 @eqx.filter_jit
 def _first(discretized, voltage, settings):
     """The unknowns of `pnp.solve`, and whether it converged."""
-    _, fine = solve_on_meshes(discretized, voltage, settings)
+    *_, fine = solve_on_meshes(discretized, voltage, settings)
     return fine.unknowns[:, 1:-1], fine.report.status != Status.NOT_CONVERGED
 
 
@@ -195,7 +198,7 @@ def _meeting(discretized: Discretized, iterations: int):
 @eqx.filter_jit
 def _point(discretized: Discretized, guess, line: Line, iterations) -> Point:
     per_flux, least = discretized.current_per_flux, discretized.least_current
-    fine, coarse = (partial(discretized.problem, mesh) for mesh in (-1, 0))
+    fine, coarse = (partial(discretized.problem, mesh) for mesh in (-1, -2))
     met = _meet(fine, per_flux / least, guess, line.place[0], line, iterations)
     # Both meshes count mu from the same baths, but do not change from one to the other at the same node.
     reference = fine(met.voltage).node_reference[:, ::2] - coarse(met.voltage).node_reference

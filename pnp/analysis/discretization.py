@@ -44,9 +44,10 @@ class Discretization(abc.ABC):
 class Axial(Discretization):
     """One dimension, along the axis of the pore; every cross-section is taken as well mixed.
 
-    - nodes: elements of the fine mesh, rounded up to a multiple of four. The coarse mesh has half as many.
+    - nodes: elements of the finest mesh, rounded up to a multiple of eight. The two others have half and a quarter as
+      many.
 
-    Raises ValueError for anything but a whole number from 8 to 1,000,000.
+    Raises ValueError for anything but a whole number from 16 to 1,000,000.
     """
 
     nodes: int = DEFAULT_NODES
@@ -55,8 +56,8 @@ class Axial(Discretization):
 
     def __post_init__(self):
         whole = isinstance(self.nodes, int | np.integer) and not isinstance(self.nodes, bool)
-        if not whole or not 8 <= self.nodes <= 1_000_000:
-            raise ValueError(f"nodes must be a whole number from 8 to 1,000,000, not {self.nodes!r}")
+        if not whole or not 16 <= self.nodes <= 1_000_000:
+            raise ValueError(f"nodes must be a whole number from 16 to 1,000,000, not {self.nodes!r}")
 
     def discretize(self, channel):
         return discretize(channel, self.nodes)
@@ -119,7 +120,7 @@ class Axisymmetric(Discretization):
     def check_size(self, channel):
         self.axial.check_size(channel)
         stretches = wall_stretches(channel)
-        enough = 2 * stretches / CELLS["membrane"]
+        enough = 4 * stretches / CELLS["membrane"]
         if self.resolution < enough:
             raise ValueError(
                 f"a resolution of {self.resolution:g} is too low for the {stretches} stretches between jumps and "

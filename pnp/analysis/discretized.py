@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 from pnp import units
 from pnp.channel.activity import ActivityCoefficients
 from pnp.channel.channel import Channel
-from pnp.finite_volume.axial.mesh import coarsened, make_elements, make_mesh
+from pnp.finite_volume.axial.mesh import make_elements, make_mesh
 from pnp.finite_volume.axial.scheme import AXIAL_SCHEME
 from pnp.finite_volume.axisymmetric.cells import Cells
 from pnp.finite_volume.axisymmetric.mesh import (
@@ -59,7 +59,7 @@ class Discretized(eqx.Module):
     axial: "Discretized | None" = None
     """The same channel in one dimension, whose solution is the guess for two."""
     axial_position: Float[Array, "coarse_x coarse_across"] | None = None
-    """Where on the axis the nodes of the coarse mesh take their guess from, nm."""
+    """Where on the axis the nodes of the coarsest mesh take their guess from, nm."""
 
     def problem(self, mesh: int, voltage: Float[Array, ""]) -> Problem:
         """The problem on one of the meshes (0: the coarsest, −1: the finest) at a voltage (kT/e)."""
@@ -70,7 +70,7 @@ class Discretized(eqx.Module):
     def guess_from_axial(
         self, absolute: Float[Array, "unknown x"], problem: Problem
     ) -> Float[Array, "unknown slice node"]:
-        """Unknowns on the coarse mesh from phi and mu in one dimension (kT).
+        """Unknowns on the coarsest mesh from phi and mu in one dimension (kT).
 
         mu is nearly the same all over a cross-section, and phi follows from it by Poisson's equation.
         """
@@ -96,7 +96,7 @@ class Discretized(eqx.Module):
 
 
 def discretize(channel: Channel, nodes: int, resolution: float | None = None) -> Discretized:
-    """A channel on two nested meshes.
+    """A channel on three nested meshes, each with half as many elements in each direction as the next.
 
     - nodes: elements of the fine axial mesh.
     - resolution: of the axisymmetric mesh (number of cells in each direction over the default); None: one dimension.
@@ -112,30 +112,33 @@ def discretize(channel: Channel, nodes: int, resolution: float | None = None) ->
 @eqx.filter_jit
 def _discretize_axial(channel: Channel, nodes: int) -> Discretized:
     mesh = make_mesh(channel, nodes)
-    elements = make_elements(channel, mesh)
+    # Each with integrals of its own: what a mesh's quadrature misses shows in their difference.
+    elements = tuple(make_elements(channel, each) for each in (mesh.coarse.coarse, mesh.coarse, mesh))
     bath = channel.bath_concentration
     bath = jnp.maximum(bath, TRACE_FRACTION * bath.max())
     activity = channel.activity_model.coefficients(channel.ion_names, channel.bath_permittivity, channel.temperature)
-    joined = coarsened(elements)
-    guess, ohmic_flux = donnan_guess(joined, channel.valence, bath, activity)
+    guess, ohmic_flux = donnan_guess(elements[0], channel.valence, bath, activity)
+    guesses = [guess]
+    for _ in elements[1:]:
+        guesses.append(_on_places(with_midpoints, guesses[-1]))
     return Discretized(
         x=mesh.nodes,
-        elements=(joined, elements),
-        guesses=(guess, _on_places(with_midpoints, guess)),
+        elements=elements,
+        guesses=tuple(guesses),
         valence=jnp.asarray(channel.valence),
         log_activity=jnp.log(activity.activity(list(bath.T), list(channel.valence)).T),
         activity=activity,
         temperature=channel.temperature,
         mouths=jnp.stack([jnp.asarray(channel.pore.start, float), jnp.asarray(channel.pore.end, float)]),
         ohmic_flux=ohmic_flux,
-        permeability=1 / (1 / elements.conductance).sum(1),
+        permeability=1 / (1 / elements[-1].conductance).sum(1),
         scheme=AXIAL_SCHEME,
     )
 
 
 def _made_axisymmetric(channel: Channel, axial: Discretized, resolution: float) -> Discretized:
     mesh = make_axisymmetric_mesh(channel, resolution)
-    meshes = (mesh.coarse, mesh)
+    meshes = (mesh.coarse.coarse, mesh.coarse, mesh)
     return dataclasses.replace(
         axial,
         x=mesh.z,
@@ -144,7 +147,7 @@ def _made_axisymmetric(channel: Channel, axial: Discretized, resolution: float) 
         scheme=AXISYMMETRIC_SCHEME,
         r=mesh.r,
         axial=axial,
-        axial_position=axis_positions(channel, mesh.coarse),
+        axial_position=axis_positions(channel, meshes[0]),
     )
 
 

@@ -11,7 +11,7 @@ from jaxtyping import ArrayLike, Bool, Float
 
 from pnp.analysis.discretization import AXIAL, Discretization, axial_only, check_problem
 from pnp.analysis.discretized import Discretized
-from pnp.analysis.mesh_hierarchy import SAFETY, assess, solve_on_meshes, without_profiles
+from pnp.analysis.mesh_hierarchy import SAFETY, assess, follow_on_meshes, without_profiles
 from pnp.analysis.solution import Currents, labels
 from pnp.channel.channel import Channel
 from pnp.finite_volume.initial_guess import InitialGuess, guess_from
@@ -29,9 +29,9 @@ class Hysteresis(eqx.Module):
     """Currents at several voltages swept up and swept down; NumPy arrays, [voltage] in the order given."""
 
     up: Currents
-    """Each found from the solution at the next lower voltage; the first as `pnp.solve` finds it."""
+    """Each found from the solution at the next lower voltage; the first from the guess that `pnp.solve` has."""
     down: Currents
-    """Each found from the solution at the next higher voltage; the first as `pnp.solve` finds it."""
+    """Each found from the solution at the next higher voltage; the first from the guess that `pnp.solve` has."""
     relative_difference: Float[np.ndarray, " voltage"] = eqx.field(
         metadata=labels("1", "difference of the currents up and down / |I|")
     )
@@ -40,9 +40,9 @@ class Hysteresis(eqx.Module):
     multistable: Bool[np.ndarray, " voltage"] = eqx.field(
         metadata=labels("1", "whether there are several steady states")
     )
-    """Whether there are several steady states: the difference is above 1e-6 and above five times the sum of the errors
-    (conservation and discretisation) of both currents. The status of both is then MULTIPLE_SOLUTIONS, whatever it would
-    be otherwise. False proves nothing: both sweeps may have followed the same branch."""
+    """Whether there are several steady states: the difference is above 1e-6, and above three times the sum of both
+    conservation errors and of what both extrapolations change. The status of both is then MULTIPLE_SOLUTIONS, whatever
+    it would be otherwise. False proves nothing: both sweeps may have followed the same branch."""
     channel: Channel
     discretization: Discretization = eqx.field(static=True)
 
@@ -81,8 +81,9 @@ def hysteresis(
     experiment. If Newton fails, the voltage is changed in smaller steps; where the branch ends, because the I–V curve
     folds back, the point is solved as `pnp.solve` would, which finds another branch. The two sweeps are independent:
     each begins at its own end. They differ where the channel has several steady states between two folds. States
-    between the folds are found by `pnp.trace` only. A branch ends where it does on the coarser of both meshes. Between
-    voltages more than 25 mV apart the sweep takes steps of its own.
+    between the folds are found by `pnp.trace` only. A branch ends where it does on the mesh of half as many elements;
+    the coarsest may have no such states, and then the error is not known. Between voltages more than 25 mV apart the
+    sweep takes steps of its own.
 
     Points that do not converge are NaN with status NOT_CONVERGED. Not differentiable. Raises ChannelError and
     ValueError as `pnp.iv_curve`.
@@ -131,7 +132,8 @@ def _path(voltages: np.ndarray) -> tuple[np.ndarray, list[int]]:
 def _compared(channel: Channel, discretization: Discretization, up: Currents, down: Currents, least) -> Hysteresis:
     size = np.maximum(np.maximum(np.abs(up.current), np.abs(down.current)), least)
     difference = np.abs(up.current - down.current) / size
-    errors = sum(c.conservation_error + c.discretization_error for c in (up, down))
+    # Of the two finest meshes: near a fold the coarsest may have no such state, or be on another branch.
+    errors = sum(c.conservation_error + np.abs(c.current - c.mesh_current[:, -1]) / size for c in (up, down))
     several = difference > np.maximum(LEAST_DIFFERENCE, SAFETY * errors)  # False where a current is NaN
     marked = lambda c: eqx.tree_at(lambda c: c.status, c, np.where(several, Status.MULTIPLE_SOLUTIONS, c.status))
     return Hysteresis(marked(up), marked(down), difference, several, channel, discretization)
@@ -144,16 +146,12 @@ def _own_guesses(discretized: Discretized) -> tuple[InitialGuess, ...]:
 
 @eqx.filter_jit
 def _step(discretized: Discretized, before: tuple[InitialGuess, ...], voltages, settings):
-    """The next point of both directions, guesses for the one after, and whether both meshes converged from `before`.
-
-    The fine mesh begins from the coarse solution, and so finds itself on the same branch.
-    """
+    """The next point of both directions, guesses for the one after, and whether Newton converged from `before`."""
 
     def one(before: tuple[InitialGuess, ...], voltage):
-        solutions = solve_on_meshes(discretized, voltage, settings, guesses=before)
-        state, _ = assess(discretized, voltage, *solutions)
+        solutions = follow_on_meshes(discretized, voltage, settings, before)
+        state, _ = assess(discretized, voltage, solutions)
         after = tuple(guess_from(solution, guess) for solution, guess in zip(solutions, before, strict=True))
-        lost = [solution.report.status == Status.NOT_CONVERGED for solution in solutions]
-        return without_profiles(state), after, ~(lost[0] | lost[1])
+        return without_profiles(state), after, state.status != Status.NOT_CONVERGED
 
     return jax.vmap(one)(before, voltages)

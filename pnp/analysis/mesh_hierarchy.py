@@ -1,7 +1,8 @@
-"""One steady state, solved on nested meshes, with its conservation and discretisation errors.
+"""One steady state, solved on three nested meshes: its current extrapolated from the two finest, with its errors.
 
-The coarse mesh gives the fine one its initial guess and the answer its discretisation error; it costs less than the
-Newton steps it saves.
+Each mesh gives the next its initial guess, which costs less than the Newton steps it saves. The scheme is of second
+order, so that the currents I(N) and I(N/2) on the fine and the coarse mesh give I(N) + (I(N) − I(N/2)) / 3 without the
+leading error (Richardson extrapolation). The coarsest mesh, with N/4 elements, shows what is left of it.
 """
 
 import dataclasses
@@ -13,7 +14,7 @@ from jaxtyping import Array, Float
 from pnp import units
 from pnp.analysis.discretized import Discretized
 from pnp.analysis.solution import CaseResult, State
-from pnp.finite_volume.initial_guess import InitialGuess, prolongate
+from pnp.finite_volume.initial_guess import InitialGuess, prolongate, restrict
 from pnp.finite_volume.problem import MeshSolution
 from pnp.settings import Settings, Status
 from pnp.solver.newton import solve_root
@@ -21,10 +22,19 @@ from pnp.solver.newton import solve_root
 COARSE_ERROR = 0.01
 """Relative discretisation error of the current above which the mesh counts as too coarse."""
 
-SAFETY = 5.0
-"""By how much an error may exceed its estimate from two meshes: where a depleted layer is not resolved the order is
-not yet 2, and the estimate is too small. Three is the factor for two meshes of an unknown order (Roache, 1994, J.
-Fluids Eng. 116:405); scripts/stress.py shows that five is enough."""
+SAFETY = 3.0
+"""By how much an error may exceed its estimate before it counts as larger than stated: the factor for an order that is
+not known (Roache, 1994, J. Fluids Eng. 116:405). scripts/stress.py shows that it is enough."""
+
+ORDERS = 1.5, 2.5
+"""Between these the observed order counts as that of the scheme."""
+
+FLOOR = 0.1
+"""The least error of an extrapolated value against what the extrapolation changes: a difference may be small by
+chance."""
+
+ROUND_OFF = 1e-12
+"""The least relative error."""
 
 
 def solve_on_meshes(
@@ -32,90 +42,141 @@ def solve_on_meshes(
     voltage: Float[Array, ""],
     settings: Settings,
     with_sensitivity: bool = False,
-    guesses: tuple[InitialGuess, ...] | None = None,
     axial: Float[Array, "unknown x"] | None = None,
-) -> tuple[MeshSolution, MeshSolution]:
-    """Newton on the coarse mesh, and from its solution on the fine one.
+) -> tuple[MeshSolution, ...]:
+    """Newton on the coarsest mesh, and from its solution on the next ones; coarsest first.
 
     - voltage: mV.
-    - guesses: initial guesses on both meshes, those of `discretized` unless given. That of the fine mesh serves a
-      continuation only.
     - axial: of an axisymmetric channel, phi and mu in one dimension (kT), if known already.
     """
-    reduced = voltage / discretized.thermal_voltage
-    coarse, fine = (discretized.problem(mesh, reduced) for mesh in (0, -1))
-    guesses = guesses or discretized.guesses
+    reduced, guesses = voltage / discretized.thermal_voltage, discretized.guesses
+    # The coarsest mesh says how large errors are, and has no part in the value: nothing of it is differentiated.
+    coarsest = jax.lax.stop_gradient(discretized.problem(0, reduced))
     first = None
     if discretized.axial is not None:
         if axial is None:
-            axial = solve_on_meshes(discretized.axial, voltage, settings.loose())[1].absolute
-        first = discretized.guess_from_axial(axial, coarse)
-    rough = solve_root(coarse, guesses[0], first, settings.loose(), converging=False)
-    return rough, solve_root(fine, guesses[-1], prolongate(rough, fine), settings, with_sensitivity)
+            axial = solve_on_meshes(discretized.axial, voltage, settings.loose())[-1].absolute
+        first = discretized.guess_from_axial(axial, coarsest)
+    solutions = [solve_root(coarsest, guesses[0], first, settings.loose(), converging=False)]
+    for mesh in range(1, len(guesses)):
+        problem = discretized.problem(mesh, reduced)
+        carried = prolongate(solutions[-1], problem)
+        solutions.append(solve_root(problem, guesses[mesh], carried, settings, with_sensitivity))
+    return tuple(solutions)
+
+
+def follow_on_meshes(
+    discretized: Discretized, voltage: Float[Array, ""], settings: Settings, guesses: tuple[InitialGuess, ...]
+) -> tuple[MeshSolution, ...]:
+    """The same from the solutions at a voltage nearby, on the same branch of steady states if there are several.
+
+    - guesses: of all meshes, coarsest first.
+
+    Newton begins on the coarse mesh, and from its solution on the others: the coarsest alone may have no such branch.
+    """
+    reduced = voltage / discretized.thermal_voltage
+    coarsest, coarse, fine = (discretized.problem(mesh, reduced) for mesh in range(3))
+    middle = solve_root(coarse, guesses[1], None, settings, converging=False)
+    lowest = solve_root(coarsest, guesses[0], restrict(middle, coarsest), settings.loose())
+    return lowest, middle, solve_root(fine, guesses[2], prolongate(middle, fine), settings)
 
 
 def steady_state(discretized: Discretized, voltage: Float[Array, ""], settings: Settings) -> State:
     """The steady state at a voltage (mV), with its errors."""
-    return assess(discretized, voltage, *solve_on_meshes(discretized, voltage, settings))[0]
+    return assess(discretized, voltage, solve_on_meshes(discretized, voltage, settings))[0]
+
+
+def extrapolated(coarse, fine):
+    """A value of second order, on two meshes of N/2 and N elements, without its leading error."""
+    return fine + (fine - coarse) / 3
+
+
+def extrapolation_error(values: Float[Array, "3 *any"]) -> Float[Array, "*any"]:
+    """The error of the value extrapolated from the two finest of three meshes, in its unit.
+
+    - values: on each mesh, coarsest first.
+
+    It is the difference from the value extrapolated from the two coarsest, but at least `FLOOR` of what the
+    extrapolation changes; where the three do not show the scheme's order, at least all that it changes.
+    """
+    before, last = jnp.diff(values, axis=0)
+    difference = jnp.abs(extrapolated(values[1], values[2]) - extrapolated(values[0], values[1]))
+    low, high = (2.0**order * jnp.abs(last) for order in ORDERS)
+    regular = (before * last > 0) & (jnp.abs(before) >= low) & (jnp.abs(before) <= high)
+    return jnp.maximum(difference, jnp.where(regular, FLOOR, 1.0) * jnp.abs(last) / 3)
 
 
 def assess(
-    discretized: Discretized, voltage: Float[Array, ""], coarse: MeshSolution, fine: MeshSolution
+    discretized: Discretized, voltage: Float[Array, ""], solutions: tuple[MeshSolution, ...]
 ) -> tuple[State, Float[Array, ""] | None]:
-    """Observables of the fine solution with their errors; and dI/dV (nS) if its report has the sensitivity."""
-    problem, unknowns, report = fine
-    scheme, current_per_flux = problem.scheme, discretized.current_per_flux
-    flux, deviation, fraction = scheme.mean_flux(problem, unknowns)
+    """Observables of the solutions on the three meshes, with their errors; and dI/dV (nS) if the reports have the
+    sensitivity. Currents are extrapolated, profiles those of the fine mesh."""
+    _, coarse, fine = solutions
+    scheme, current_per_flux = fine.problem.scheme, discretized.current_per_flux
+    found = [scheme.mean_flux(each.problem, each.unknowns) for each in solutions]
+    flux = extrapolated(found[1].mean, found[2].mean)
     current = flux @ current_per_flux
-    coarse_current = scheme.mean_flux(coarse.problem, coarse.unknowns).mean @ current_per_flux
+    lost = [each.report.status == Status.NOT_CONVERGED for each in solutions]
+    on_meshes = jnp.stack(
+        [jnp.where(no, jnp.nan, each.mean @ current_per_flux) for no, each in zip(lost, found, strict=True)]
+    )
     size = jnp.maximum(jnp.abs(current), discretized.least_current)
-    nonconservation = flux_nonconservation(deviation, current_per_flux) / size
-    discretization_error = jnp.abs(current - coarse_current) / 3 / size
-    # Where double layers are not resolved, errors of one region may compensate those of another on two meshes, though
-    # on a third they would not: the difference of the currents is then too small by chance.
-    difference = scheme.mesh_difference(fraction, coarse, fine)
-    uncompensated = jnp.abs(flux * current_per_flux) @ (difference / 3) / size
-    density = scheme.flux_density(problem, unknowns, discretized.x, discretized.r)
+    # Of a sum of two with the weights 4/3 and −1/3.
+    deviations = [flux_nonconservation(each.deviation, current_per_flux) for each in found]
+    nonconservation = (4 * deviations[2] + deviations[1]) / 3 / size
+    error = jnp.maximum(extrapolation_error(on_meshes) / size, ROUND_OFF)
+    density = scheme.flux_density(fine.problem, fine.unknowns, discretized.x, discretized.r)
     # A factor, not a `where`: the derivative of what is not known must be NaN as well, not zero.
-    unknown = [each.report.status == Status.NOT_CONVERGED for each in (fine, coarse)]
-    known, compared = (jnp.where(is_unknown, jnp.nan, 1.0) for is_unknown in unknown)
+    known = jnp.where(lost[1] | lost[2], jnp.nan, 1.0)
     valid = lambda value: known * value
+    worst = jnp.where(lost[2], fine.report.worst, coarse.report.worst * jnp.array([1, 2]))
     state = State(
         voltage=voltage,
         x=discretized.x,
         r=discretized.r,
-        potential=valid(unknowns[0] * discretized.thermal_voltage),
-        concentration=valid(scheme.concentrations(problem, unknowns)),
+        potential=valid(fine.unknowns[0] * discretized.thermal_voltage),
+        concentration=valid(scheme.concentrations(fine.problem, fine.unknowns)),
         flux_density=None if density is None else valid(density / units.MILLIMOLAR_PER_CHARGE_DENSITY),
-        resistance=valid(_resistances(discretized, fine, flux)),
+        resistance=valid(_resistances(discretized, (coarse, fine), found[1:], current)),
         flux=valid(flux / units.MILLIMOLAR_PER_CHARGE_DENSITY),
         ion_current=valid(flux * current_per_flux),
         current=valid(current),
-        extrapolated_current=valid(compared * (current + (current - coarse_current) / 3)),
-        status=_status(report.status, coarse.report.status, jnp.maximum(discretization_error, uncompensated)),
+        mesh_current=valid(on_meshes),
+        status=_status([each.report.status for each in solutions], error),
         conservation_error=valid(jax.lax.stop_gradient(nonconservation)),
-        discretization_error=valid(jax.lax.stop_gradient(compared * discretization_error)),
-        iterations=report.iterations + coarse.report.iterations,
-        worst_ion=report.worst[0] - 1,
-        worst_x=jnp.where(unknown[0], discretized.x[report.worst[1]], jnp.nan),
+        discretization_error=valid(jax.lax.stop_gradient(error)),
+        iterations=sum(each.report.iterations for each in solutions),
+        worst_ion=worst[0] - 1,
+        worst_x=jnp.where(jnp.isnan(known), discretized.x[worst[1]], jnp.nan),
     )
-    if report.sensitivity is None:
+    if fine.report.sensitivity is None:
         return state, None
-    fixed = jax.lax.stop_gradient((problem, scheme.interior(unknowns), report.sensitivity, fraction))
-    slope = scheme.flux_sensitivity(*fixed) @ current_per_flux
-    return state, valid(slope / discretized.thermal_voltage)
+    slope = extrapolated(
+        *(_flux_slope(each, one.resistance_fraction) for each, one in zip(solutions[1:], found[1:], strict=True))
+    )
+    return state, valid(slope @ current_per_flux / discretized.thermal_voltage)
 
 
-def _resistances(discretized: Discretized, fine: MeshSolution, flux) -> Float[Array, " 3"]:
+def _flux_slope(solution: MeshSolution, fraction) -> Float[Array, " ion"]:
+    """d flux / d voltage of each ion, mM nm³/ns per kT/e; without derivatives."""
+    scheme = solution.problem.scheme
+    interior = scheme.interior(solution.unknowns)
+    return scheme.flux_sensitivity(
+        *jax.lax.stop_gradient((solution.problem, interior, solution.report.sensitivity, fraction))
+    )
+
+
+def _resistances(discretized: Discretized, solutions, found, current) -> Float[Array, " 3"]:
     """Of the inside access, the pore and the outside access, GΩ: what the ions lose in each, Σ J Δmu, over I²."""
-    problem = fine.problem
-    mouths = problem.scheme.mouth_potentials(problem, fine.unknowns, discretized.x, discretized.mouths)
-    inside, outside = map(jnp.stack, problem.bath_mu)
-    lost = -jnp.diff(jnp.stack([inside, *mouths, outside]), axis=0) @ flux
-    current = flux @ discretized.current_per_flux
+    lost = []
+    for stride, solution, flux in zip((2, 1), solutions, found, strict=True):
+        problem, x = solution.problem, discretized.x[::stride]
+        mouths = problem.scheme.mouth_potentials(problem, solution.unknowns, x, discretized.mouths)
+        inside, outside = map(jnp.stack, problem.bath_mu)
+        lost.append(-jnp.diff(jnp.stack([inside, *mouths, outside]), axis=0) @ flux.mean)
     known = jnp.abs(current) > 1e-9 * discretized.least_current
     unit = units.CURRENT_PER_FLUX * discretized.thermal_voltage
-    return jnp.where(known, unit * lost / jnp.where(known, current, 1.0) ** 2, jnp.nan)
+    return jnp.where(known, unit * extrapolated(*lost) / jnp.where(known, current, 1.0) ** 2, jnp.nan)
 
 
 def flux_nonconservation(deviation: Float[Array, "ion element"], current_per_flux: Float[Array, " ion"]):
@@ -123,11 +184,14 @@ def flux_nonconservation(deviation: Float[Array, "ion element"], current_per_flu
     return (jnp.abs(current_per_flux) @ jnp.abs(deviation)).max()
 
 
-def _status(fine, coarse, error):
-    """The status of a point from both meshes and its relative error; an error that is not known counts as too large."""
-    trusted = (coarse != Status.NOT_CONVERGED) & (SAFETY * error <= COARSE_ERROR)
-    converged = jnp.where(trusted, jnp.maximum(fine, coarse), Status.MESH_TOO_COARSE)
-    return jnp.where(fine == Status.NOT_CONVERGED, fine, converged)
+def _status(statuses, error):
+    """The status of a point from those of the three meshes, coarsest first, and its relative error; an error that is
+    not known counts as too large."""
+    coarsest, coarse, fine = statuses
+    trusted = (coarsest != Status.NOT_CONVERGED) & (SAFETY * error <= COARSE_ERROR)
+    worst = jnp.maximum(coarse, fine)
+    converged = jnp.where(trusted, jnp.maximum(worst, coarsest), Status.MESH_TOO_COARSE)
+    return jnp.where(worst == Status.NOT_CONVERGED, worst, converged)
 
 
 def without_profiles(state: State) -> dict[str, Array]:

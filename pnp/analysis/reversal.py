@@ -100,8 +100,8 @@ def reversal_of_discretized(discretized: Discretized, guess: Float[Array, ""]) -
     fixed = jax.lax.stop_gradient(discretized)
 
     def step(given):
-        meshes = solve_on_meshes(fixed, given.voltage, Settings(), with_sensitivity=True)
-        state, slope = assess(fixed, given.voltage, *meshes)
+        solutions = solve_on_meshes(fixed, given.voltage, Settings(), with_sensitivity=True)
+        state, slope = assess(fixed, given.voltage, solutions)
         return narrowed(given, state.current, slope)
 
     margin = 1e3 * TOLERANCE  # a root at an end, as with one ion alone, is found by steps that pass it by round-off

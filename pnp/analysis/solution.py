@@ -23,12 +23,12 @@ class CaseResult(eqx.Module):
 
     voltage: Float[Numbers, "*case"] = eqx.field(metadata=labels("mV", "potential inside minus outside"))
     current: Float[Numbers, "*case"] = eqx.field(metadata=labels("pA", "total current, positive outward"))
+    """Extrapolated from the two finest of three nested meshes, I(N) + (I(N) − I(N/2)) / 3, as those of the ions are."""
     ion_current: Float[Numbers, "*case ion"] = eqx.field(metadata=labels("pA", "current of each ion, positive outward"))
-    extrapolated_current: Float[Numbers, "*case"] = eqx.field(
-        metadata=labels("pA", "current extrapolated from both meshes")
+    mesh_current: Float[Numbers, "*case mesh"] = eqx.field(
+        metadata=labels("pA", "total current on each of the meshes, the coarsest first")
     )
-    """Richardson extrapolation I(N) + (I(N) − I(N/2)) / 3 of both meshes. Usually far closer than
-    `discretization_error`, which is that of `current`, says."""
+    """With a quarter, half and all of the elements."""
     status: Int[Numbers, "*case"] = eqx.field(metadata=labels("1", "how the solve ended"))
     conservation_error: Float[Numbers, "*case"] = eqx.field(metadata=labels("1", "largest |ΔI|/|I| along x"))
     """Largest deviation of the ion currents along x from their mean, relative to the current (or to 0.1 % of what kT/e
@@ -37,9 +37,9 @@ class CaseResult(eqx.Module):
     discretization_error: Float[Numbers, "*case"] = eqx.field(
         metadata=labels("1", "estimated error of the current / |I|")
     )
-    """|I(N) − I(N/2)| / 3 of both meshes, relative as above; NaN if there is no solution on the coarser one, and so is
-    the extrapolated current."""
-    iterations: Int[Numbers, "*case"] = eqx.field(metadata=labels("1", "Newton steps on both meshes"))
+    """Of `current`, relative as above: its difference from the value extrapolated from the two coarser meshes, see
+    `mesh_hierarchy.extrapolation_error`; NaN if there is no solution on the coarsest."""
+    iterations: Int[Numbers, "*case"] = eqx.field(metadata=labels("1", "Newton steps on all meshes"))
     worst_ion: Int[Numbers, "*case"]
     """Unconverged, the unknown that kept changing most: the index of an ion, or −1 for the potential."""
     worst_x: Float[Numbers, "*case"]
@@ -90,14 +90,14 @@ class State(CaseResult):
     r: Float[Array, "node across"] | None = eqx.field(metadata=labels("nm", "distance from the axis"))
     """Of the nodes of each slice; None in one dimension."""
     potential: Float[Array, "node *across"] = eqx.field(
-        metadata=labels("mV", "electric potential, zero in the outside bath")
+        metadata=labels("mV", "electric potential on the finest mesh, zero in the outside bath")
     )
     concentration: Float[Array, "node *across ion"] = eqx.field(
-        metadata=labels("mM", "concentration, zero in the membrane")
+        metadata=labels("mM", "concentration on the finest mesh, zero in the membrane")
     )
     """Where a potential of mean force jumps, the mean over the node's volume."""
     flux_density: Float[Array, "2 slab cell ion"] | None = eqx.field(
-        metadata=labels("1/nm2/ns", "ions per area and time")
+        metadata=labels("1/nm2/ns", "ions per area and time on the finest mesh")
     )
     """Along z and away from the axis; None in one dimension."""
     resistance: Float[Array, " 3"] = eqx.field(

@@ -238,16 +238,16 @@ def _with_axial_guess(solved, discretized: Discretized, voltage, settings):
 
 @eqx.filter_jit
 def _solve_one(discretized: Discretized, voltage, settings, axial):
-    coarse, fine = solve_on_meshes(discretized, voltage, settings, axial=axial)
-    return assess(discretized, voltage, coarse, fine)[0], _axial_guess(discretized, fine)
+    solutions = solve_on_meshes(discretized, voltage, settings, axial=axial)
+    return assess(discretized, voltage, solutions)[0], _axial_guess(discretized, solutions)
 
 
 @eqx.filter_jit
 def _solve_curve(discretized: Discretized, voltages, settings, axial):
     def one(voltage, axial):
-        coarse, fine = solve_on_meshes(discretized, voltage, settings, with_sensitivity=True, axial=axial)
-        state, slope = assess(discretized, voltage, coarse, fine)
-        return (without_profiles(state), slope), _axial_guess(discretized, fine)
+        solutions = solve_on_meshes(discretized, voltage, settings, with_sensitivity=True, axial=axial)
+        state, slope = assess(discretized, voltage, solutions)
+        return (without_profiles(state), slope), _axial_guess(discretized, solutions)
 
     if discretized.axial is not None and not _as_batch():
         # One problem fills a CPU, and none waits for the slowest.
@@ -255,9 +255,9 @@ def _solve_curve(discretized: Discretized, voltages, settings, axial):
     return jax.vmap(one)(voltages, axial)
 
 
-def _axial_guess(discretized: Discretized, fine: MeshSolution):
+def _axial_guess(discretized: Discretized, solutions: tuple[MeshSolution, ...]):
     """phi and mu of an axial solution, the guess of an axisymmetric one."""
-    return fine.absolute if discretized.axial is None else None
+    return solutions[-1].absolute if discretized.axial is None else None
 
 
 def _as_batch() -> bool:

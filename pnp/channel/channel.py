@@ -275,8 +275,7 @@ class Channel(eqx.Module):
 
     def area(self, x):
         """Cross-section at x, nm²."""
-        mouth = self.mouth_area
-        start, end = self.pore.start, self.pore.end
+        mouth, start, end = self.mouth_area, self.pore.start, self.pore.end
         inner = self.pore.area(jnp.clip(x, start, end))
         left = self.reservoirs[0].area(jnp.maximum(start - x, 0.0), mouth[0])
         right = self.reservoirs[1].area(jnp.maximum(x - end, 0.0), mouth[1])
@@ -288,8 +287,9 @@ class Channel(eqx.Module):
 
     def line_charge(self, x):
         """Fixed charge per length at x, e/nm."""
-        area = self.area(x)
-        return sum((c.line_density(x, area) for c in self.pore.charge), jnp.zeros(jnp.shape(x)))
+        area, on_wall = self.area(x), any(c.place == "wall" for c in self.pore.charge)
+        wall_area = self.pore.wall_area(x) if on_wall else 0.0
+        return sum((c.line_density(x, area, wall_area) for c in self.pore.charge), jnp.zeros(jnp.shape(x)))
 
     def diffusivity(self, x):
         """[..., ion] at x, nm²/ns."""

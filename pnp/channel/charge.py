@@ -23,8 +23,11 @@ class Charge(eqx.Module):
     """
 
     @abc.abstractmethod
-    def line_density(self, x: Float[Array, "..."], area: Float[Array, "..."]) -> Float[Array, "..."]:
-        """e/nm at positions x (nm), where the cross-section is `area` (nm²)."""
+    def line_density(
+        self, x: Float[Array, "..."], area: Float[Array, "..."], wall_area: Float[Array, "..."] | float
+    ) -> Float[Array, "..."]:
+        """e/nm at positions x (nm), where the cross-section is `area` (nm²) and the area of the wall per length is
+        `wall_area` (nm²/nm)."""
 
     @abc.abstractmethod
     def reflected(self) -> "Charge":
@@ -64,7 +67,7 @@ class Ring(Charge):
     width: Number
     depth: Number | None = None
 
-    def line_density(self, x, area):
+    def line_density(self, x, area, wall_area):
         t = (x - self.position) / self.width
         return self.amount * jnp.exp(-0.5 * t * t) / (self.width * jnp.sqrt(2 * jnp.pi))
 
@@ -89,7 +92,7 @@ class Segment(Charge):
     sharp: bool = eqx.field(static=True, default=True)
     depth: Number | None = None
 
-    def line_density(self, x, area):
+    def line_density(self, x, area, wall_area):
         return self.amount / (self.end - self.start) * window(x, self)
 
     def reflected(self):
@@ -112,7 +115,7 @@ class VolumeCharge(Charge):
     sharp: bool = eqx.field(static=True, default=True)
     depth: Number | None = None
 
-    def line_density(self, x, area):
+    def line_density(self, x, area, wall_area):
         per_nm3 = 1e3 * self.density(x) / units.MILLIMOLAR_PER_CHARGE_DENSITY
         return per_nm3 * area * window(x, self)
 
@@ -129,9 +132,9 @@ class VolumeCharge(Charge):
 class WallCharge(Charge):
     """Surface charge `density` (C/m², a number or a Profile of x) on the wall from `start` to `end` (nm).
 
-    One-dimensional equations see it as the volume charge 2 sigma / a, that is as 2 π a sigma per length; a
-    is the local radius. whole: whether it ends at the outside mouth wherever that is, so that it follows a
-    change of the pore's length.
+    Per length that is 2πr √(1 + r′²) times the density, as of the wall's own area. Where the radius jumps the ring
+    between the two radii has no charge. whole: whether it ends at the outside mouth wherever that is, so that it
+    follows a change of the pore's length.
     """
 
     density: Profile = eqx.field(converter=as_profile)
@@ -139,8 +142,8 @@ class WallCharge(Charge):
     end: Number
     whole: bool = eqx.field(static=True, default=False)
 
-    def line_density(self, x, area):
-        return 2 * jnp.sqrt(jnp.pi * area) * self.surface_density(x)
+    def line_density(self, x, area, wall_area):
+        return wall_area * self.surface_density(x)
 
     def surface_density(self, x):
         inside = (x > self.start) & (x < self.end)

@@ -72,6 +72,17 @@ class Pore(eqx.Module):
         distinct = jnp.diff(every, prepend=-jnp.inf) > 1e-9 * (self.end - self.start)
         return every[jax.lax.cummax(jnp.where(distinct, jnp.arange(every.size), 0))]
 
+    def wall_area(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Area of the wall per length at x, 2πr √(1 + r′²), nm²/nm, of a pore whose cross-sections are circles; zero
+        outside the pore."""
+        radius, slope = self._radius_and_slope(x)
+        return self._inside(x, 2 * jnp.pi * radius * jnp.sqrt(1 + slope**2))
+
+    def _radius_and_slope(self, x):
+        """r and dr/dx."""
+        x = jnp.asarray(x, float)
+        return jax.jvp(lambda at: jnp.sqrt(self.area(at) / jnp.pi), (x,), (jnp.ones_like(x),))
+
     # --- two dimensions ---
 
     def wall_radius(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
@@ -111,11 +122,17 @@ class Pore(eqx.Module):
         """Fixed charge on the wall at x, e/nm²; zero outside the pore."""
         return self._inside(x, sum((c.surface_density(x) for c in self.charge), jnp.zeros(jnp.shape(x))))
 
+    def wall_charge(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Fixed charge on the wall per length at x, e/nm; zero outside the pore. Where the radius jumps, the shoulder
+        that is drawn there has the charge of its length along the axis."""
+        _, slope = self._radius_and_slope(x)
+        return 2 * jnp.pi * self.wall_radius(x) * jnp.sqrt(1 + slope**2) * self.surface_density(x)
+
     def water_charge(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
         """Fixed charge in the water at x, spread over the cross-section, e/nm³; zero outside the pore."""
         area = jnp.pi * self.wall_radius(x) ** 2
         charges = [c for c in self.charge if c.place == "water"]
-        line = sum((c.line_density(x, area) for c in charges), jnp.zeros(jnp.shape(x)))
+        line = sum((c.line_density(x, area, 0.0) for c in charges), jnp.zeros(jnp.shape(x)))
         return self._inside(x, line / area)
 
     def protein_charge(self, x: Float[Array, "..."]) -> list[tuple[Float[Array, "..."], Any]]:
@@ -126,7 +143,7 @@ class Pore(eqx.Module):
         wall, found = self.wall_radius(x), []
         for charge in (c for c in self.charge if c.place == "protein"):
             area = jnp.pi * ((wall + charge.depth) ** 2 - wall**2)
-            found.append((self._inside(x, charge.line_density(x, area) / area), charge.depth))
+            found.append((self._inside(x, charge.line_density(x, area, 0.0) / area), charge.depth))
         return found
 
     def _inside(self, x, value):

@@ -112,6 +112,12 @@ def prolongate(coarse: MeshSolution, fine: Problem) -> Float[Array, "unknown *fi
     return fine.relative(guess)
 
 
+def restrict(fine: MeshSolution, coarse: Problem) -> Float[Array, "unknown *coarse_place"]:
+    """A solution as a guess for the mesh half as fine, whose nodes are every other one."""
+    guess = fine.absolute
+    return coarse.relative(guess[(slice(None), *[slice(None, None, 2)] * (guess.ndim - 1))])
+
+
 def with_midpoints(values: Float[Array, "..."], axis: int = -1) -> Float[Array, "..."]:
     """Values at the nodes of a mesh, and between each two of them along an axis their mean."""
     values = jnp.moveaxis(values, axis, -1)

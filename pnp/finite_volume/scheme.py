@@ -10,7 +10,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from pnp.finite_volume.problem import MeshSolution, Problem
+from pnp.finite_volume.problem import Problem
 from pnp.settings import Settings
 
 
@@ -129,10 +129,6 @@ class Observables(abc.ABC):
         - sensitivity: d interior / d voltage.
         - fraction: `MeanFlux.resistance_fraction`.
         """
-
-    @abc.abstractmethod
-    def mesh_difference(self, fraction, coarse: MeshSolution, fine: MeshSolution) -> Float[Array, " ion"]:
-        """Mean difference of ln c between two meshes, for each ion, weighted by the fraction of its resistance."""
 
     @abc.abstractmethod
     def mouth_potentials(self, problem: Problem, unknowns: Array, x: Array, mouths: Array) -> Float[Array, "2 ion"]:

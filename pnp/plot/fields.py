@@ -60,7 +60,7 @@ def plot_field(solution: Solution, figure: Figure | None = None, axial: Solution
             for ax, window in zip(axes[row], windows, strict=True):
                 drawn = _draw_map(ax, section, window, norm, ion)
                 if ion is None and _has_current(solution):
-                    _draw_current(ax, section, window, float(solution.current))
+                    _draw_current(ax, section, window, float(solution.mesh_current[-1]))
             name = "potential (mV)" if ion is None else f"{pretty(ions[ion])} (mM)"
             figure.colorbar(drawn, cax=bars[row], label=name)
         for above, below, window in zip(*axes[-2:], windows, strict=True):

@@ -31,7 +31,6 @@ def test_channels_and_voltages():
         alone = pnp.solve(channel, VOLTAGES[i], discretization=pnp.Axial(NODES))
         np.testing.assert_allclose(found.current[i], alone.current, rtol=1e-10)
         np.testing.assert_allclose(found.ion_current[i], alone.ion_current, rtol=1e-10)
-        np.testing.assert_allclose(found.extrapolated_current[i], alone.extrapolated_current, rtol=1e-10)
 
 
 def test_one_channel_at_many_voltages_and_many_channels_at_one(charged):

@@ -200,15 +200,21 @@ def test_solve_raises_or_returns_nan(charged):
     assert np.isnan(slope), "a derivative of nothing must not look like a number"
 
 
-def test_without_a_coarse_solution_there_are_no_errors_and_no_extrapolation(charged):
+def test_without_a_solution_on_every_mesh_something_is_missing(charged):
+    """The error without the coarsest mesh, all of it without one of the others."""
     discretized = discretize(charged, 100)
-    coarse, fine = eqx.filter_jit(solve_on_meshes)(discretized, jnp.asarray(100.0), Settings())
-    lost = coarse._replace(report=coarse.report._replace(status=jnp.asarray(Status.NOT_CONVERGED)))
-    solution, _ = eqx.filter_jit(assess)(discretized, jnp.asarray(100.0), lost, fine)
-    assert int(solution.status) == Status.MESH_TOO_COARSE
-    assert np.isfinite(solution.current)
-    assert np.isnan(solution.extrapolated_current)
-    assert np.isnan(solution.discretization_error)
+    solutions = eqx.filter_jit(solve_on_meshes)(discretized, jnp.asarray(100.0), Settings())
+    assessed = eqx.filter_jit(lambda solutions: assess(discretized, jnp.asarray(100.0), solutions)[0])
+    for missing in range(3):
+        lost = [
+            one._replace(report=one.report._replace(status=jnp.asarray(Status.NOT_CONVERGED))) if i == missing else one
+            for i, one in enumerate(solutions)
+        ]
+        solution = assessed(tuple(lost))
+        assert int(solution.status) == (Status.NOT_CONVERGED if missing else Status.MESH_TOO_COARSE)
+        assert np.isfinite(solution.current) == (missing == 0)
+        assert np.isnan(solution.mesh_current[missing])
+        assert np.isnan(solution.discretization_error)
 
 
 def test_continuation_finds_the_same_solution(charged):

@@ -10,6 +10,8 @@ from pnp import units
 from pnp.channel.channel import Reservoir
 from pnp.channel.charge import Ring, Segment, WallCharge
 from pnp.channel.ions import BUILT_IN, ion
+from pnp.channel.pore import Pore
+from pnp.channel.profiles import Circle, Constant, as_profile
 from pnp.channel.summary import summarize
 from pnp.finite_volume.axial.mesh import make_elements, make_mesh
 from tests.conftest import X, make_charged
@@ -113,6 +115,25 @@ def test_built_in_ions():
         assert BUILT_IN[name].diffusivity == pytest.approx(expected, rel=1e-3)
     with pytest.raises(KeyError, match="did you mean Na"):
         ion("na")
+
+
+@pytest.mark.parametrize("radius", [[55.0, 5.0], lambda x: 55.0 - x])
+def test_charge_of_a_slanted_wall(radius):
+    """That of the area of a truncated cone, π (r₁ + r₂) l, with the slant height l, in both dimensions."""
+    tapered = pnp.Channel(
+        {name: ion(name) for name in ("K", "Cl")},
+        Pore(0.0, 50.0, Circle(as_profile(radius, [0.0, 50.0])), Constant(78.4), (WallCharge(-0.05, 0.0, 50.0),)),
+        {"K": 100.0, "Cl": 100.0},
+        {"K": 100.0, "Cl": 100.0},
+    )
+    wanted = np.pi * 60 * np.hypot(50, 50) * -0.05 * units.CHARGE_DENSITY_PER_SURFACE_CHARGE  # −4159.5 e
+    for discretization in (pnp.Axial(104), pnp.Axisymmetric(0.25)):
+        charges = [
+            float(elements.charge.sum()) / units.MILLIMOLAR_PER_CHARGE_DENSITY
+            for elements in discretization.discretize(tapered).elements
+        ]
+        np.testing.assert_allclose(charges, wanted, rtol=1e-12)
+    assert f"{wanted:+.4g} e in all" in dict(summarize(tapered).lines)["fixed charge"]
 
 
 @pytest.mark.parametrize(

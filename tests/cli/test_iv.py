@@ -88,7 +88,7 @@ def test_written_files_are_named_on_stderr(curve):
 
 def test_netcdf_has_labels_and_provenance(curve):
     with xr.open_dataset(curve.folder / "x.nc", engine="h5netcdf") as dataset:
-        assert dict(dataset.sizes) == {"voltage": 5, "ion": 2}
+        assert dict(dataset.sizes) == {"voltage": 5, "ion": 2, "mesh": 3}
         for name, variable in dataset.variables.items():
             assert variable.attrs["long_name"], name
             assert "units" in variable.attrs or name == "ion"  # names have no unit

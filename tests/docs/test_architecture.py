@@ -65,7 +65,7 @@ def test_a_fixed_charge_passes_at_most_five_containers():
     assert containers == {"ChannelFile", "Channel", "Discretized", "MeshSolution", "Solution"}
     fixed = float(names["discretized"].elements[-1].charge.sum()) / pnp.units.MILLIMOLAR_PER_CHARGE_DENSITY
     assert fixed == pytest.approx(sum(segment.charge for segment in names["contents"].pore.segment))
-    np.testing.assert_allclose(names["current"], names["solution"].current, rtol=1e-10)
+    np.testing.assert_allclose(names["current"], names["solution"].mesh_current[-1], rtol=1e-10)
 
 
 def test_the_residual_reaches_the_flux_law_without_linalg():

@@ -46,9 +46,7 @@ def pnp_data(channel):
     sets = []
     for a, b in BATHS:
         current = np.asarray(
-            pnp.iv_curve(
-                channel.with_baths(**bath(a, b)), VOLTAGE, discretization=pnp.Axial(NODES)
-            ).extrapolated_current
+            pnp.iv_curve(channel.with_baths(**bath(a, b)), VOLTAGE, discretization=pnp.Axial(NODES)).current
         )
         sd = 0.01 * np.abs(current).max()
         measured = current + sd * rng.normal(size=current.size)

@@ -92,7 +92,7 @@ def test_functions_are_written_as_samples_that_say_so():
 
 def test_what_no_file_can_describe_is_written_all_the_same():
     class Pulse(pnp.channel.charge.Charge):
-        def line_density(self, x, area):
+        def line_density(self, x, area, wall_area):
             return jnp.where(x > 1.0, 1.0, 0.0)
 
         def reflected(self):

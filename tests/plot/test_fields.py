@@ -70,12 +70,14 @@ def test_enclosed_current_adds_up_to_the_current(solution):
     section = make_section(solution)
     inner, outer = section.membrane_slices
     within = section.enclosed_current()[inner:outer]
-    np.testing.assert_allclose(within[:, -1], float(solution.current), rtol=1e-10)
+    np.testing.assert_allclose(within[:, -1], float(solution.mesh_current[-1]), rtol=1e-10)
     np.testing.assert_array_equal(within[:, 0], 0)
     # Between equal baths and without charges each half of the area carries half of it, far from the mouths.
     middle = within[len(within) // 2]
     radius = (section.r[inner:outer][len(within) // 2])[: section.wall_index + 1]
-    np.testing.assert_allclose(middle[: section.wall_index + 1], float(solution.current) * radius**2, rtol=2e-3)
+    np.testing.assert_allclose(
+        middle[: section.wall_index + 1], float(solution.mesh_current[-1]) * radius**2, rtol=2e-3
+    )
 
 
 def test_mean_over_the_cross_section(solution):

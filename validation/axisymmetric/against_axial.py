@@ -35,7 +35,7 @@ def ratio(channel, voltages):
     for voltage in voltages:
         axial = pnp.solve(channel, voltage)
         axisymmetric = pnp.solve(channel, voltage, discretization=pnp.Axisymmetric(RESOLUTION))
-        found.append(float(axisymmetric.extrapolated_current / axial.extrapolated_current))
+        found.append(float(axisymmetric.current / axial.current))
         stated.append(max(float(axial.discretization_error), float(axisymmetric.discretization_error)))
     return np.array(found), max(stated)
 

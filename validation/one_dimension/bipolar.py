@@ -35,7 +35,7 @@ def curves(length, turned=False):
     co_ion = [SALT["Cl"].diffusivity, SALT["K"].diffusivity]
     permeability = np.array(co_ion[::-1] if turned else co_ion) / length
     exact = theory.bipolar_junction_current(VOLTAGES, BATH, BATH, np.array([here, there]), permeability)
-    return np.asarray(iv.extrapolated_current), np.asarray(exact)
+    return np.asarray(iv.current), np.asarray(exact)
 
 
 def run() -> Result:

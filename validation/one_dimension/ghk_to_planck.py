@@ -35,7 +35,7 @@ def run() -> Result:
         channel = layers([length / 4, length / 2, length / 4], INSIDE, OUTSIDE)
         inside, outside, valence, diffusivity = bath_arrays(channel)
         arguments = (inside, outside, diffusivity / length, valence)
-        current = np.asarray(pnp.iv_curve(channel, VOLTAGES, discretization=pnp.Axial(NODES)).extrapolated_current)
+        current = np.asarray(pnp.iv_curve(channel, VOLTAGES, discretization=pnp.Axial(NODES)).current)
         at_ends = [np.asarray(law.sum(-1)) for law in (theory.ghk_current(VOLTAGES[:, None], *arguments),
                                                        theory.planck_current(VOLTAGES, *arguments))]  # fmt: skip
         ghk[ratio], planck[ratio] = ([i[-1] for i in (current, law)] + [_departure(current, law)] for law in at_ends)

@@ -41,7 +41,7 @@ def curve(ratio):
     channel = layers([delta, delta / 2, delta], BATH, BATH, fixed_charge=[0.0, FIXED_CHARGE, 0.0])
     iv = pnp.iv_curve(channel, VOLTAGES, discretization=pnp.Axial(NODES))
     limit = theory.limiting_current(BATH, SALT["K"].diffusivity, *valence, 1.0, delta)
-    return np.asarray(iv.extrapolated_current) / float(limit)
+    return np.asarray(iv.current) / float(limit)
 
 
 def space_charge_voltage(excess, ratio):

@@ -1,8 +1,8 @@
 """The axial mesh: positions of the nodes, and properties of the pore in the elements between them.
 
-Nodes are graded to the Debye length at mouths, charge edges and permittivity steps. The mesh of half as many elements
-is every other node, so that two resolutions of one problem nest. Written in `jax.numpy` with fixed shapes: a mesh can
-be made inside `jit`, `vmap` and `grad`.
+Nodes are graded to the Debye length at mouths, charge edges and permittivity steps. The meshes of half and of a quarter
+as many elements are every other and every fourth node, so that resolutions of one problem nest. Written in `jax.numpy`
+with fixed shapes: a mesh can be made inside `jit`, `vmap` and `grad`.
 """
 
 import equinox as eqx
@@ -35,8 +35,7 @@ _END = 1e-7  # "just inside" an element's end, as a fraction of its length
 class Mesh(eqx.Module):
     """Nodes, and between each two the face where their volumes meet, alternating in `points` (nm).
 
-    The faces are nodes of the mesh twice as fine, so that joining elements in pairs gives exactly
-    the same scheme on half as many.
+    The faces are nodes of the mesh twice as fine.
     """
 
     points: Float[Array, " point"]
@@ -46,33 +45,39 @@ class Mesh(eqx.Module):
         """nm."""
         return self.points[::2]
 
+    @property
+    def coarse(self) -> "Mesh":
+        """Every other node."""
+        return Mesh(self.points[::2])
+
 
 def make_mesh(channel: Channel, nodes: int = DEFAULT_NODES) -> Mesh:
-    """A mesh from bath to bath; every breakpoint of the channel is a node of it and of the mesh half as fine.
+    """A mesh from bath to bath; every breakpoint of the channel is a node of it and of the meshes half and a quarter as
+    fine.
 
-    - nodes: number of elements, rounded up to a multiple of four, so that both meshes have a middle node; at least
+    - nodes: number of elements, rounded up to a multiple of eight, so that all three have a middle node; at least
       `least_nodes`.
 
     Positions are constants to differentiation.
     """
     channel = jax.lax.stop_gradient(channel)
     breaks = channel.breakpoints()
-    elements = 4 * ((nodes + 3) // 4)
+    elements = 8 * ((nodes + 7) // 8)
     # Elements are distributed over the stretches in whole multiples, as on a mesh of `base` of them, so that the meshes
     # of N, 2N, 4N … nodes are refinements of one another and errors fall by clean factors.
-    base = elements // 2
+    base = elements // 4
     while base % 2 == 0 and base // 2 >= max(_BASE, 2 * (breaks.size - 1)):
         base //= 2
     return Mesh(_distributed(breaks, lambda x: _density(channel, x), 2 * elements, base))
 
 
 def pore_points(channel: Channel, elements: int) -> Float[Array, " point"]:
-    """Ends of elements from mouth to mouth, spaced as `make_mesh` would; every other one of them holds all breakpoints.
+    """Ends of elements from mouth to mouth, spaced as `make_mesh` would; every fourth of them holds all breakpoints.
 
-    - elements: their number, even.
+    - elements: their number, a multiple of four.
     """
     breaks = channel.pore.wall_breakpoints()
-    return _distributed(breaks, lambda x: _density(channel, x, reservoirs=False), elements, elements // 2)
+    return _distributed(breaks, lambda x: _density(channel, x, reservoirs=False), elements, elements // 4)
 
 
 def _distributed(breaks, density, count: int, base: int) -> Float[Array, " point"]:
@@ -94,8 +99,8 @@ def _distributed(breaks, density, count: int, base: int) -> Float[Array, " point
 
 @eqx.filter_jit
 def least_nodes(channel: Channel) -> Int[Array, ""]:
-    """The smallest number of elements of a mesh for a channel: two between any two breakpoints."""
-    return 2 * (jnp.diff(channel.breakpoints()) > 0).sum()
+    """The smallest number of elements of a mesh for a channel: four between any two breakpoints."""
+    return 4 * (jnp.diff(channel.breakpoints()) > 0).sum()
 
 
 def make_elements(channel: Channel, mesh: Mesh) -> Element:
@@ -135,21 +140,6 @@ def _resistance_beyond(channel: Channel) -> Float[Array, " 2"]:
     reach = channel.pore.start - first, last - channel.pore.end
     sides = zip(channel.reservoirs, reach, channel.mouth_area, strict=True)
     return jnp.stack([reservoir.resistance_beyond(distance, area) for reservoir, distance, area in sides])
-
-
-def coarsened(elements: Element) -> Element:
-    """The elements of the mesh of every other node: pairs joined, in series for flux and field, summed for volume and
-    charge. Their number must be a multiple of four."""
-    left, right = (jax.tree.map(lambda a, s=side: a[..., s::2], elements) for side in (0, 1))
-    series = lambda a, b: a * b / (a + b)
-    return Element(
-        dielectric_conductance=series(left.dielectric_conductance, right.dielectric_conductance),
-        conductance=series(left.conductance, right.conductance),
-        volume=jnp.stack([left.volume.sum(0), right.volume.sum(0)]),
-        charge=jnp.stack([left.charge.sum(0), right.charge.sum(0)]),
-        position_energy=jnp.stack([left.position_energy[0], right.position_energy[1]]),
-        **references(left.dielectric_conductance.size),
-    )
 
 
 def references(count: int) -> dict[str, Array]:

@@ -93,11 +93,6 @@ class AxialScheme(Scheme):
 
         return jax.jvp(flux, (problem.voltage, interior), (jnp.ones_like(problem.voltage), sensitivity))[1]
 
-    def mesh_difference(self, fraction, coarse, fine):
-        difference = jnp.abs(coarse.unknowns[0] - fine.unknowns[0, ::2])
-        between = (difference[1:] + difference[:-1]) / 2
-        return jnp.abs(fine.problem.valence) * (fraction.reshape(len(fraction), -1, 2).sum(2) @ between)
-
     def mouth_potentials(self, problem, unknowns, x, mouths):
         mu = unknowns[1:] + problem.node_reference
         return jnp.stack([jnp.interp(mouths, x, one) for one in mu], axis=1)

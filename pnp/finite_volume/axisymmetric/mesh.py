@@ -271,10 +271,7 @@ def _charge(channel: Channel, mesh: AxisymmetricMesh, at, quarters, solid):
             charge = charge.at[2 * end].add(line * area(edges[:, :-1], middle))
             charge = charge.at[2 * end + 1].add(line * area(middle, edges[:, 1:]))
     # On the wall and on the faces: in the quarters of the solid next to them.
-    ends = jnp.stack([r[:-1, wall], r[1:, wall]])
-    slant = jnp.sqrt(h**2 + (ends[1] - ends[0]) ** 2)
-    belt = jnp.pi * slant * (0.75 * ends + 0.25 * ends[::-1]) * half(channel.pore.surface_density)
-    charge = charge.at[jnp.array([0, 2]), :, wall].add(belt)
+    charge = charge.at[jnp.array([0, 2]), :, wall].add(half(channel.pore.wall_charge) * h / 2)
     low, high = r[:, :-1], r[:, 1:]
     rings = jnp.pi * (high - low) * jnp.stack([0.75 * low + 0.25 * high, 0.25 * low + 0.75 * high])
     for side, (slab, face) in enumerate(((near, near), (far - 1, far))):

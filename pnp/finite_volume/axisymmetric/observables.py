@@ -50,13 +50,6 @@ def concentrations(problem: Problem, unknowns: Unknowns) -> Float[Array, "slice 
     return jnp.moveaxis(amount, 0, -1) / jnp.where(volume > 0, volume, 1.0)[..., None]
 
 
-def core_concentrations(problem: Problem, unknowns: Unknowns) -> Float[Array, "ion slice"]:
-    """Mean over the cross-section from the axis to the wall of the pore, mM."""
-    core = slice(0, problem.elements.wall_index + 1)
-    amounts, volume = _amounts(problem, unknowns)
-    return amounts[:, :, core].sum(2) / volume[:, core].sum(1)
-
-
 def _amounts(problem: Problem, unknowns: Unknowns):
     """Amount of each ion at a node, mM nm³, [ion, slice, node], and its volume of water, nm³."""
     amounts, volume = map_cells(_contents, problem, unknowns)

@@ -101,14 +101,6 @@ class AxisymmetricScheme(Scheme):
         change = observables.flux_sensitivity_along(problem, interior, sensitivity)
         return observables.at_largest_resistance(change[:, first:last], fraction)
 
-    def mesh_difference(self, fraction, coarse, fine):
-        first, last = fine.problem.elements.membrane_slices
-        # Potentials may differ at a wall whose double layer still holds the same ions; it is these that conduct.
-        found = [observables.core_concentrations(each.problem, each.unknowns) for each in (coarse, fine)]
-        difference = jnp.abs(jnp.log(found[0] / found[1][:, ::2]))[:, first // 2 : last // 2 + 1]
-        between = (difference[:, 1:] + difference[:, :-1]) / 2
-        return (fraction.reshape(len(fraction), -1, 2).sum(2) * between).sum(1)
-
     def mouth_potentials(self, problem, unknowns, x, mouths):
         return observables.mouth_potentials(problem, unknowns)
 

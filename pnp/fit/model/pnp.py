@@ -33,8 +33,7 @@ FIT_DISCRETIZATION = Axial(nodes=200)
 class PNP(Model):
     """The Poisson–Nernst–Planck equations, by `pnp.solve`.
 
-    - discretization: as there. In one dimension currents are extrapolated from both meshes, so that fewer nodes than
-      for profiles are enough.
+    - discretization: as there. Fewer nodes than for profiles are enough, as currents are extrapolated.
     """
 
     name = "pnp"
@@ -267,8 +266,7 @@ def _map_jobs(function, dimension: int, *arguments):
 def _current(discretized, voltage, settings):
     """Current at a voltage, pA, and (status, discretisation error, conservation error)."""
     state = steady_state(discretized, voltage, settings)
-    current = state.extrapolated_current if discretized.axial is None else state.current
-    return current, (state.status, state.discretization_error, state.conservation_error)
+    return state.current, (state.status, state.discretization_error, state.conservation_error)
 
 
 def _reversal(discretized, guess, settings):

@@ -159,7 +159,7 @@ def _charge(charge: Charge, pore: Pore) -> dict[str, Any]:
         written = {"kind": "segment", **amount, "start": number("start"), "end": number("end")}
         written |= {} if charge.sharp else {"edge": number("edge")}
     else:
-        line = lambda x: charge.line_density(x, pore.area(x))
+        line = lambda x: charge.line_density(x, pore.area(x), pore.wall_area(x))
         return {"kind": type(charge).__name__, "line_density": _sampled(line, pore, "charge per length (e/nm)")}
     return {**written, **({} if charge.depth is None else {"depth": number("depth")})}
 

@@ -95,9 +95,7 @@ def test_numbers_of_a_channel_are_recovered(pnp_fit, channel):
     assert pnp_fit.status is FitStatus.CONVERGED
     fitted = pnp_fit.channel()
     assert float(fitted.ions["K"].diffusivity) == pytest.approx(pnp_fit.values["ions.K.diffusivity"])
-    at = pnp.iv_curve(
-        fitted.with_baths(**bath(*BATHS[1])), VOLTAGE, discretization=pnp.Axial(NODES)
-    ).extrapolated_current
+    at = pnp.iv_curve(fitted.with_baths(**bath(*BATHS[1])), VOLTAGE, discretization=pnp.Axial(NODES)).current
     assert np.allclose(at, pnp_fit.predicted.value[0, 9:18], rtol=1e-9)
 
 

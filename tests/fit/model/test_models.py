@@ -84,7 +84,7 @@ def test_pnp_predicts_what_iv_curve_computes(pnp_problem, channel):
         tied = channel.with_values({"ions.Cl.diffusivity": 1.5 * 1.957})
         condition = eqx.tree_at(lambda c: c.ions, condition, tied.ions)
         curve = pnp.iv_curve(condition, VOLTAGE, discretization=pnp.Axial(NODES))
-        current, error = curve.extrapolated_current[voltages], curve.discretization_error[voltages]
+        current, error = curve.current[voltages], curve.discretization_error[voltages]
         assert np.allclose(predicted.value[0, points], current, rtol=1e-9, atol=1e-9)
         assert np.allclose(predicted.discretization_error[0, points], error, rtol=1e-6, atol=1e-12)
     assert (predicted.status == Status.CONVERGED).all()
