@@ -51,8 +51,7 @@ _TEXT = {
         "problem is hard: compare with {finer}"
     ),
     Status.MESH_TOO_COARSE: (
-        "converged, but the mesh is too coarse, as for a Debye layer that it does not resolve: the error of "
-        "the current may be above 1 %; solve again with {finer}"
+        "converged, but the mesh is too coarse: the error of the current may be above 1 %; solve again with {finer}"
     ),
     Status.NOT_CONVERGED: (
         "did not converge, so there is no value: try {finer}, a smaller voltage, or softer charge edges"

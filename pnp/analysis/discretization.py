@@ -1,6 +1,7 @@
 """How a channel is discretised: along its axis (`Axial`), or in the (z, r) plane (`Axisymmetric`)."""
 
 import abc
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -27,6 +28,11 @@ class Discretization(abc.ABC):
         """The channel's equations on this discretisation's meshes."""
 
     @property
+    def ladder(self) -> "Sequence[Discretization]":
+        """Discretisations that `pnp.solve` and `pnp.iv_curve` try one after the other, until no mesh is too coarse."""
+        return (self,)
+
+    @property
     @abc.abstractmethod
     def refinement(self) -> Refinement:
         """How to ask for twice as many elements in each direction."""
@@ -44,27 +50,38 @@ class Discretization(abc.ABC):
 class Axial(Discretization):
     """One dimension, along the axis of the pore; every cross-section is taken as well mixed.
 
-    - nodes: elements of the finest mesh, rounded up to a multiple of eight. The two others have half and a quarter as
-      many.
+    - nodes: elements of the finest mesh, rounded up to a multiple of eight; the two others have half and a quarter as
+      many. "auto": 400; and in `pnp.solve` and `pnp.iv_curve` of known numbers up to 6400, at the voltages that need
+      it.
 
-    Raises ValueError for anything but a whole number from 16 to 1,000,000.
+    Raises ValueError for anything but "auto" or a whole number from 16 to 1,000,000.
     """
 
-    nodes: int = DEFAULT_NODES
+    nodes: int | str = DEFAULT_NODES
 
     dimension = 1
 
     def __post_init__(self):
         whole = isinstance(self.nodes, int | np.integer) and not isinstance(self.nodes, bool)
-        if not whole or not 16 <= self.nodes <= 1_000_000:
-            raise ValueError(f"nodes must be a whole number from 16 to 1,000,000, not {self.nodes!r}")
+        if self.nodes != "auto" and not (whole and 16 <= int(self.nodes) <= 1_000_000):
+            raise ValueError(f'nodes must be "auto" or a whole number from 16 to 1,000,000, not {self.nodes!r}')
+
+    @property
+    def elements(self) -> int:
+        """Elements of the finest mesh; of "auto" the least."""
+        return DEFAULT_NODES if self.nodes == "auto" else int(self.nodes)
+
+    @property
+    def ladder(self):
+        """As in `Discretization`."""
+        return tuple(Axial(nodes) for nodes in LADDER) if self.nodes == "auto" else (self,)
 
     def discretize(self, channel):
-        return discretize(channel, self.nodes)
+        return discretize(channel, self.elements)
 
     @property
     def refinement(self):
-        finer = 2 * self.nodes
+        finer = 2 * self.elements
         return Refinement("more nodes", f"discretization=pnp.Axial(nodes={finer})", f"--nodes {finer}")
 
     def problems(self, channel):
@@ -72,9 +89,9 @@ class Axial(Discretization):
 
     def check_size(self, channel):
         needed = int(least_nodes(channel))
-        if self.nodes < needed:
+        if self.elements < needed:
             raise ValueError(
-                f"{self.nodes} nodes are too few for the jumps and kinks of {channel.name}; give at least {needed}"
+                f"{self.elements} nodes are too few for the jumps and kinks of {channel.name}; give at least {needed}"
             )
 
 
@@ -89,7 +106,7 @@ class Axisymmetric(Discretization):
     """
 
     resolution: float = 1.0
-    nodes: int = DEFAULT_NODES
+    nodes: int | str = DEFAULT_NODES
 
     dimension = 2
 
@@ -105,7 +122,7 @@ class Axisymmetric(Discretization):
         return Axial(self.nodes)
 
     def discretize(self, channel):
-        return discretize(channel, self.nodes, float(self.resolution))
+        return discretize(channel, self.axial.elements, float(self.resolution))
 
     @property
     def refinement(self):
@@ -127,6 +144,9 @@ class Axisymmetric(Discretization):
                 f"kinks of {channel.name}; give at least {enough:.2g}"
             )
 
+
+LADDER = tuple(DEFAULT_NODES * 2**k for k in range(5))
+"""Numbers of elements that "auto" tries."""
 
 AXIAL = Axial()
 """The discretisation unless another is given."""

@@ -145,6 +145,7 @@ def assess(
         status=_status([each.report.status for each in solutions], error),
         conservation_error=valid(jax.lax.stop_gradient(nonconservation)),
         discretization_error=valid(jax.lax.stop_gradient(error)),
+        elements=jnp.asarray(discretized.x.size - 1),
         iterations=sum(each.report.iterations for each in solutions),
         worst_ion=worst[0] - 1,
         worst_x=jnp.where(jnp.isnan(known), discretized.x[worst[1]], jnp.nan),

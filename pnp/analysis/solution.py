@@ -39,6 +39,7 @@ class CaseResult(eqx.Module):
     )
     """Of `current`, relative as above: its difference from the value extrapolated from the two coarser meshes, see
     `mesh_hierarchy.extrapolation_error`; NaN if there is no solution on the coarsest."""
+    elements: Int[Numbers, "*case"] = eqx.field(metadata=labels("1", "elements of the finest mesh along the axis"))
     iterations: Int[Numbers, "*case"] = eqx.field(metadata=labels("1", "Newton steps on all meshes"))
     worst_ion: Int[Numbers, "*case"]
     """Unconverged, the unknown that kept changing most: the index of an ion, or −1 for the potential."""
@@ -64,16 +65,25 @@ class Currents(CaseResult):
 
     def messages(self) -> list[str]:
         """The text of each case's status, with what to do about it."""
-        status, ion, x = (np.ravel(value).tolist() for value in (self.status, self.worst_ion, self.worst_x))
-        cases = zip(status, ion, x, strict=True)
-        return [status_message(*case, self.ion_names, self.discretization) for case in cases]
+        each = self.status, self.discretization_error, self.worst_ion, self.worst_x
+        cases = zip(*(np.ravel(value).tolist() for value in each), strict=True)
+        return [status_message(s, e, ion, x, self.ion_names, self.discretization) for s, e, ion, x in cases]
 
 
 def status_message(
-    status: int, worst_ion: int, worst_x: float, ion_names: tuple[str, ...], discretization: Discretization = AXIAL
+    status: int,
+    error: float,
+    worst_ion: int,
+    worst_x: float,
+    ion_names: tuple[str, ...],
+    discretization: Discretization = AXIAL,
 ) -> str:
-    """The text of a status, with the place where Newton's update stayed largest if it did not converge."""
+    """The text of a status: with the error (relative) if the mesh is too coarse, with the place where Newton's update
+    stayed largest if it did not converge."""
     text = Status(status).advice(discretization.refinement)
+    if status == Status.MESH_TOO_COARSE:
+        known = f"is estimated as {100 * error:.2g} %" if np.isfinite(error) else "is not known"
+        return text.replace("may be above 1 %", f"{known} and may be above 1 %")
     if status != Status.NOT_CONVERGED:
         return text
     what = "the potential" if worst_ion < 0 else f"the concentration of {ion_names[worst_ion]}"
@@ -127,8 +137,8 @@ class Solution(State):
     @property
     def message(self) -> str:
         """The text of the status, with what to do about it."""
-        worst = int(self.worst_ion), float(self.worst_x)
-        return status_message(int(self.status), *worst, self.ion_names, self.discretization)
+        numbers = float(self.discretization_error), int(self.worst_ion), float(self.worst_x)
+        return status_message(int(self.status), *numbers, self.ion_names, self.discretization)
 
     def to_xarray(self):
         """An `xarray.Dataset` of the state with units, names and provenance (`pnp.io.datasets.solution_dataset`)."""

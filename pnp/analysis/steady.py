@@ -111,7 +111,8 @@ def solve(
     """The steady state of a channel at one voltage.
 
     - voltage: inside minus outside, mV, or a string with its unit, "0.1 V".
-    - discretization: `pnp.Axial(nodes=…)`, one dimension; or `pnp.Axisymmetric(resolution=…)`, two.
+    - discretization: `pnp.Axial(nodes=…)`, one dimension; or `pnp.Axisymmetric(resolution=…)`, two. With
+      `pnp.Axial(nodes="auto")` that of the result is the one that was fine enough.
     - settings: tolerances and limits of Newton's method.
     - throw: whether to raise ConvergenceError if there is no solution. Otherwise, and always under `jit`, `grad` and
       `vmap`, the Solution is NaN and its status says why.
@@ -124,8 +125,11 @@ def solve(
     voltage = as_millivolts(voltage)
     if voltage.ndim:
         raise ValueError(f"solve takes one voltage, not {voltage.shape}; use pnp.iv_curve")
-    state = _with_axial_guess(_solve_one, discretization.discretize(channel), voltage, settings or Settings())
-    solution = Solution(**vars(state), channel=channel, discretization=discretization)
+    for tried in discretization.ladder:
+        state = _with_axial_guess(_solve_one, tried.discretize(channel), voltage, settings or Settings())
+        if is_traced(state.status) or not _needs_finer(state.status):
+            break
+    solution = Solution(**vars(state), channel=channel, discretization=tried)
     if throw and not is_traced((solution.status, solution.current)) and int(solution.status) == Status.NOT_CONVERGED:
         raise ConvergenceError(
             f"{channel.name} at {float(voltage):g} mV {solution.message} "
@@ -159,13 +163,22 @@ def iv_curve(
     voltages = as_millivolts(voltages)
     if voltages.ndim != 1 or voltages.size == 0:
         raise ValueError(f"voltages must be a list of numbers in mV, not of shape {voltages.shape}")
+    discretization, *finer = discretization.ladder
     discretized, settings = discretization.discretize(channel), settings or Settings()
-    solved = lambda part: _with_axial_guess(_solve_curve, discretized, part, settings)
+    solved_on = lambda discretized: lambda part: _with_axial_guess(_solve_curve, discretized, part, settings)
+    size = min(voltages.size, batch or _batch(discretization))
     if progress is None and batch is None:
-        numbers, slope = solved(voltages)
+        found = solved_on(discretized)(voltages)
     else:
-        size = min(voltages.size, batch or _batch(discretization))
-        numbers, slope = _in_batches(solved, voltages, size, progress or (lambda done: None))
+        found = _in_batches(solved_on(discretized), voltages, size, progress or (lambda done: None))
+    for each in finer:
+        again = np.flatnonzero([] if is_traced(found) else _needs_finer(found[0]["status"]))
+        if not again.size:
+            break
+        discretization = each
+        better = _in_batches(solved_on(each.discretize(channel)), voltages[again], size, lambda done: None)
+        found = jax.tree.map(lambda old, new, at=again: old.at[at[: len(new)]].set(new), found, better)
+    numbers, slope = found
     return IVCurve(
         **numbers,
         ion_names=channel.ion_names,
@@ -175,6 +188,11 @@ def iv_curve(
         permeability=discretized.permeability,
         settings=settings,
     )
+
+
+def _needs_finer(status):
+    """Whether a finer mesh is called for."""
+    return (status == Status.MESH_TOO_COARSE) | (status == Status.NOT_CONVERGED)
 
 
 def _in_batches(solved: Callable, voltages: Array, size: int, progress: Callable[[int], None]):

@@ -101,7 +101,7 @@ def fit(
     pore_profile: HoleOption = None,
     frame: FrameOption = 1,
     radius_offset: OffsetOption = "0",
-    nodes: Annotated[int, typer.Option("--nodes", min=8, max=1_000_000, help="Elements of the mesh.")] = 200,
+    nodes: Annotated[int, typer.Option("--nodes", min=16, max=1_000_000, help="Elements of the mesh.")] = 200,
     output_format: Annotated[Format, typer.Option("--format", help="How to print the result.")] = Format.table,
     output: Annotated[
         Path | None,

@@ -61,7 +61,7 @@ def iv(
     pore_profile: HoleOption = None,
     frame: FrameOption = 1,
     radius_offset: OffsetOption = "0",
-    nodes: NodesOption = 400,
+    nodes: NodesOption = "auto",
     output_format: Annotated[Format, typer.Option("--format", help="How to print the curve.")] = Format.table,
     output: Annotated[
         Path | None,

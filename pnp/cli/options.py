@@ -50,7 +50,14 @@ OffsetOption = Annotated[
         help='Added to every HOLE radius, e.g. "-1.4 Å" (bare number: nm).',
     ),
 ]
-NodesOption = Annotated[int, typer.Option("--nodes", min=8, max=1_000_000, help="Elements of the mesh.")]
+NodesOption = Annotated[
+    str,
+    typer.Option(
+        "--nodes",
+        metavar="COUNT|auto",
+        help="Elements of the mesh. auto: 400, in one dimension up to 6400 at the voltages that need it.",
+    ),
+]
 DimensionOption = Annotated[
     int,
     typer.Option(
@@ -131,7 +138,7 @@ def read_voltages(text: str):
 
 
 def make_discretization(
-    dimension: int, nodes: int, resolution: float | None, hysteresis: bool = False
+    dimension: int, nodes: int | str, resolution: float | None, hysteresis: bool = False
 ) -> "Axial | Axisymmetric":
     """The discretisation of these options; options that do not belong together end the command."""
     if dimension == 1 and resolution is not None:
@@ -140,10 +147,18 @@ def make_discretization(
         fail("--hysteresis follows the solution in one dimension only: leave out --dimension 2")
     from pnp.analysis.discretization import Axial, Axisymmetric
 
+    if isinstance(nodes, str) and nodes != "auto":
+        if not nodes.isdecimal():
+            fail(f"--nodes: a whole number of elements or auto is expected, not '{nodes}'")
+        nodes = int(nodes)
     try:
-        return Axial(nodes) if dimension == 1 else Axisymmetric(1.0 if resolution is None else resolution, nodes)
+        axial = Axial() if nodes == "auto" and (dimension == 2 or hysteresis) else Axial(nodes)
     except ValueError as error:
-        fail(str(error))
+        fail(f"--nodes: {error}")
+    try:
+        return axial if dimension == 1 else Axisymmetric(1.0 if resolution is None else resolution, axial.nodes)
+    except ValueError as error:
+        fail(f"--resolution: {error}")
 
 
 def check_suffix(path: Path | None, suffixes: tuple[str, ...], option: str) -> None:

@@ -42,7 +42,7 @@ def profile(
     pore_profile: HoleOption = None,
     frame: FrameOption = 1,
     radius_offset: OffsetOption = "0",
-    nodes: NodesOption = 400,
+    nodes: NodesOption = "auto",
     output: Annotated[
         Path | None,
         typer.Option("--output", metavar="FILE", help="Write it to FILE.nc; in two dimensions also .vtu (ParaView)."),

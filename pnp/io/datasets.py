@@ -101,7 +101,7 @@ def _axisymmetric_fields(solution: Solution) -> tuple[Variables, Variables]:
 
 def _case_variables(result: CaseResult, *dims: str) -> Variables:
     """What every case has, over the dimensions of the cases."""
-    one = "current", "status", "conservation_error", "discretization_error", "iterations"
+    one = "current", "status", "conservation_error", "discretization_error", "elements", "iterations"
     variables = {name: _field(result, name, *dims) for name in one}
     return variables | {
         "ion_current": _field(result, "ion_current", *dims, "ion"),

@@ -230,7 +230,25 @@ def test_continuation_finds_the_same_solution(charged):
 def test_a_coarse_mesh_is_called_coarse():
     curve = pnp.iv_curve(make_charged(-10.0), V, discretization=pnp.Axial(20))
     assert np.all(np.asarray(curve.status)[[0, 2]] == Status.MESH_TOO_COARSE)
+    assert f"estimated as {100 * float(curve.discretization_error[0]):.2g} %" in curve.messages()[0]
     assert "nodes" in curve.messages()[0]
+
+
+def test_the_automatic_mesh_is_finer_where_it_has_to_be(monkeypatch):
+    monkeypatch.setattr(pnp.analysis.discretization, "LADDER", (24, 48, 96))
+    channel, auto = make_charged(-10.0), pnp.Axial("auto")
+    fixed = {n: pnp.iv_curve(channel, V, discretization=pnp.Axial(n)) for n in (24, 48, 96)}
+    curve = pnp.iv_curve(channel, V, discretization=auto)
+    assert len(set(curve.elements.tolist())) > 1
+    for i, used in enumerate(curve.elements.tolist()):
+        assert float(curve.current[i]) == pytest.approx(float(fixed[used].current[i]), rel=1e-12, abs=1e-15)
+        assert all(fixed[n].status[i] == Status.MESH_TOO_COARSE for n in fixed if n < used)
+        assert curve.status[i] < Status.MESH_TOO_COARSE or used == 96
+    assert curve.discretization == pnp.Axial(max(curve.elements.tolist()))
+    one = pnp.solve(channel, V[0], discretization=auto)
+    assert one.x.size == int(curve.elements[0]) + 1 == int(one.elements) + 1
+    slope = jax.grad(lambda v: pnp.solve(channel, v, discretization=auto).current)(V[0])  # traced: as with 400
+    assert np.isfinite(slope)
 
 
 @pytest.mark.parametrize(

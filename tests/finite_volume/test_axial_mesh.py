@@ -89,3 +89,44 @@ def test_the_far_end_of_a_dilute_bath_is_resolved():
     reservoirs = float(channel.pore.start) - x[0], x[-1] - float(channel.pore.end)
     assert first > 1e-3 * reservoirs[0]
     assert last < 2e-6 * reservoirs[1]
+
+
+# --- what profiles hold between breakpoints -----------------------------------------------------
+
+
+def barrier(width, as_table=False):
+    """A pore of 10 nm with a barrier of 12 kT for both ions, whose centre is not a round number."""
+    energy = lambda x: 12 * jnp.exp(-((x - 4.333) ** 2) / (2 * width**2))
+    x = np.linspace(0.0, 10.0, 20_001) if as_table else np.array([0.0, 10.0])
+    return pnp.Channel.from_profiles(
+        x,
+        area=1.0,
+        ions={"K": pnp.Ion(1, 1.96), "Cl": pnp.Ion(-1, 2.03)},
+        inside={"K": 100.0, "Cl": 100.0},
+        outside={"K": 100.0, "Cl": 100.0},
+        temperature=298.15,
+        pmf=dict.fromkeys(("K", "Cl"), energy(x) if as_table else energy),
+    )
+
+
+@pytest.mark.parametrize(
+    ("width", "as_table"), [(0.5, False), (0.05, True), (0.005, False), (0.001, False), (0.005, True)]
+)
+def test_a_narrow_barrier_is_found(width, as_table):
+    """In linear response both ions see the resistance ∫ e^w dx / (D A c): 0.0024171 pA at a width of 5 pm."""
+    inner = np.linspace(4.333 - 12 * width, 4.333 + 12 * width, 400_001)
+    channel = barrier(width, as_table)
+    raised = np.trapezoid(np.expm1(np.asarray(channel.pore.pmf["K"](jnp.asarray(inner)))), inner)
+    drive = 1 / float(pnp.units.thermal_voltage(298.15))
+    exact = pnp.units.CURRENT_PER_FLUX * (1.96 + 2.03) * 100 * drive / (10.0 + raised)
+    solution = pnp.solve(channel, 1.0, discretization=pnp.Axial(200))
+    error = abs(float(solution.current) / exact - 1)
+    assert error < 3 * float(solution.discretization_error)
+    assert error < 5e-3
+
+
+def test_elements_grow_slowly_beside_a_barrier():
+    x = np.asarray(make_mesh(barrier(0.001), 400).nodes)
+    h = np.diff(x)
+    assert h.min() < 2e-4
+    assert np.abs(np.diff(np.log(h))).max() < 0.5

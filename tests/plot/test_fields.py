@@ -276,7 +276,7 @@ def test_profile_is_printed_drawn_and_saved(tmp_path):
 def test_profile_that_does_not_converge_exits_3_without_numbers(monkeypatch, tmp_path):
     status = pnp.Status.NOT_CONVERGED
     unconverged = SimpleNamespace(
-        status=status, message=pnp.analysis.solution.status_message(status, 1, 2.5, ("K", "Cl"))
+        status=status, message=pnp.analysis.solution.status_message(status, 0.02, 1, 2.5, ("K", "Cl"))
     )
     monkeypatch.setattr(pnp.analysis.steady, "solve", lambda *_, **__: unconverged)
     ran = run("profile", "uncharged-cylinder", "--voltage", "100", "--output", tmp_path / "p.nc")
@@ -290,7 +290,7 @@ def test_messages_name_a_finer_mesh():
     assert "--nodes 800" in Status.MESH_TOO_COARSE.advice(pnp.Axial(400).refinement)
     assert "--resolution 2" in Status.MESH_TOO_COARSE.advice(pnp.Axisymmetric().refinement)
     message = pnp.analysis.solution.status_message(
-        Status.NOT_CONVERGED, 1, 2.5, ("K", "Cl"), discretization=pnp.Axisymmetric()
+        Status.NOT_CONVERGED, np.nan, 1, 2.5, ("K", "Cl"), discretization=pnp.Axisymmetric()
     )
     assert "resolution=2" in message
     assert message.endswith("Cl at z = 2.5 nm")

@@ -29,11 +29,11 @@ def run() -> Result:
     diffusivity = np.array([pore.ions[name].diffusivity for name in pore.ion_names])
     sigma = float(theory.conductivity(bath, diffusivity, pore.valence))
     channels = [eqx.tree_at(lambda c: c.pore.end, pore, length) for length in map(np.asarray, LENGTHS)]
-    computed = np.array([float(pnp.conductance(c, discretization=pnp.Axial(100))) for c in channels])
+    computed = np.array([float(pnp.conductance(c, discretization=pnp.Axial(200))) for c in channels])
     hall = np.asarray(theory.pore_conductance(RADIUS, LENGTHS, sigma))
     checks = []
     for length, found, exact in zip(LENGTHS, computed, hall, strict=True):
-        # What the integral of 1/A on Gauss points leaves, on 100 elements that span five decades of distance.
+        # What the integral of 1/A on Gauss points leaves, on 100 and 200 elements that span five decades of distance.
         checks.append(Check(f"conductance, L = {length:g} a", "nS", found, exact, 1e-8, relative=True))
     king = 1 / (LENGTHS / (np.pi * RADIUS**2 * sigma) + 2 * 0.2615 / (sigma * RADIUS))
     conclusion = (

@@ -13,18 +13,13 @@ from jaxtyping import Array, Float, Int
 
 from pnp import units
 from pnp.channel.channel import Channel
+from pnp.finite_volume.axial.node_density import make_samples, node_density
 from pnp.finite_volume.fluxes import Element
 
 DEFAULT_NODES = 400
 """Elements of the fine mesh by default: currents to some 1e-4 for the ready-made pores."""
 
-_SAMPLES = 32  # quarter of the points per stretch at which the density of nodes is measured
-_LAYER = 0.25  # finest element at a breakpoint, in local Debye lengths
-_GROWTH = 0.35  # largest element, as a fraction of the distance from a breakpoint
-_MOUTH = 0.1  # the layer at the corner of a mouth, in its radii
-_PORE = 100  # elements a featureless pore gets before the total is scaled to `nodes`
 _BASE = 48  # elements, at least, of the coarsest mesh that the others refine
-_SHAPE = 8  # elements per e-fold of area, permittivity or charge
 
 # Gauss–Legendre points in each half of an element, so that no point ever lies on a jump.
 _POINTS, _WEIGHTS = np.polynomial.legendre.leggauss(4)
@@ -68,7 +63,7 @@ def make_mesh(channel: Channel, nodes: int = DEFAULT_NODES) -> Mesh:
     base = elements // 4
     while base % 2 == 0 and base // 2 >= max(_BASE, 2 * (breaks.size - 1)):
         base //= 2
-    return Mesh(_distributed(breaks, lambda x: _density(channel, x), 2 * elements, base))
+    return Mesh(_distributed(channel, breaks, 2 * elements, base))
 
 
 def pore_points(channel: Channel, elements: int) -> Float[Array, " point"]:
@@ -77,24 +72,29 @@ def pore_points(channel: Channel, elements: int) -> Float[Array, " point"]:
     - elements: their number, a multiple of four.
     """
     breaks = channel.pore.wall_breakpoints()
-    return _distributed(breaks, lambda x: _density(channel, x, reservoirs=False), elements, elements // 4)
+    return _distributed(channel, breaks, elements, elements // 4, reservoirs=False)
 
 
-def _distributed(breaks, density, count: int, base: int) -> Float[Array, " point"]:
-    """`count` + 1 points between breakpoints with the given density, a multiple of `count` / `base` steps in each
-    stretch; constants to differentiation."""
-    x = breaks[:-1, None] + jnp.diff(breaks)[:, None] * _fractions()
-    dense = density(x)
-    integral = _integral(dense, x)
-    whole = jnp.maximum(integral[:, -1:], 1e-300)
-    needed = jnp.cumsum(integral[:, -1]) / integral[:, -1].sum() * base
+def _distributed(channel: Channel, breaks, count: int, base: int, reservoirs: bool = True) -> Float[Array, " point"]:
+    """`count` + 1 points between breakpoints as dense as `node_density` has them, a multiple of `count` / `base` steps
+    in each stretch; constants to differentiation."""
+    samples = make_samples(channel, breaks)
+    dense = node_density(channel, samples, reservoirs)
+    passed = jnp.append(0.0, jnp.cumsum((dense[1:] + dense[:-1]) / 2 * samples.step))
+    stretch, before = samples.stretch, passed[samples.first]
+    whole = jnp.maximum(passed[samples.last] - before, 1e-300)
+    needed = jnp.cumsum(whole) / whole.sum() * base
     least = jnp.where(jnp.diff(breaks) > 0, 1, 0)
     last = _spread(jnp.round(needed), least, base)
     first = jnp.concatenate([jnp.zeros(1), last[:-1]])
-    given = (last - first)[:, None]
+    per_whole = (last - first) / whole
     wanted = jnp.arange(count + 1) * (base / count)
-    reached = (first[:, None] + given * (integral / whole)).ravel()
-    return jax.lax.stop_gradient(_inverse(wanted, x.ravel(), reached, (given / whole * dense).ravel()))
+    reached = first[stretch] + per_whole[stretch] * (passed - before[stretch])
+    # The very ends of stretches, not what lies just inside.
+    at = lambda ends: samples.x[ends][stretch]
+    x = jnp.where(samples.x <= at(samples.first), breaks[:-1][stretch], samples.x)
+    x = jnp.where(samples.x >= at(samples.last), breaks[1:][stretch], x)
+    return jax.lax.stop_gradient(_inverse(wanted, x, reached, per_whole[stretch] * dense))
 
 
 @eqx.filter_jit
@@ -146,54 +146,6 @@ def references(count: int) -> dict[str, Array]:
     """The references of `count` elements: the first half counts mu from the inside bath, up to the middle node."""
     index = jnp.arange(count)
     return {"inside_reference": index < count // 2, "reference_switch": index == count // 2 - 1}
-
-
-def _fractions() -> np.ndarray:
-    """0 … 1: even, and clustered at both ends down to 1e-6 (stretches are long, layers thin)."""
-    end = np.geomspace(1e-6, 0.5, _SAMPLES, endpoint=False)
-    even = np.linspace(0.0, 1.0, 2 * _SAMPLES + 1)
-    return np.unique(np.concatenate([even, end, 1 - end]))
-
-
-def _density(
-    channel: Channel, x: Float[Array, "stretch sample"], reservoirs: bool = True
-) -> Float[Array, "stretch sample"]:
-    """Elements per nm that resolve the solution. reservoirs: whether the stretches go from bath to bath."""
-    inset = 1e-9 * (x[:, -1] - x[:, 0])  # the ends of a stretch, seen from inside it
-    x = x.at[:, 0].add(inset).at[:, -1].add(-inset)
-    area, permittivity = channel.area(x), channel.permittivity(x)
-    fixed = jnp.abs(channel.line_charge(x)) * units.MILLIMOLAR_PER_CHARGE_DENSITY / area
-    bath = (channel.bath_concentration * channel.valence**2).sum(1)
-    screening = bath.mean() + fixed
-    scale = units.permittivity_scale(channel.temperature)
-    layer = jnp.sqrt(scale * permittivity / screening)
-    # Each breakpoint has the thinner of the double layers on its two sides, if that is not longer than the pore. At the
-    # outer end of a reservoir there is none, but concentrations from the other bath fall to those of this one there,
-    # for a dilute bath over as small a part of the way, and with them the resistance.
-    length = channel.pore.end - channel.pore.start
-    width = jnp.full(x.shape[0] + 1, length).at[:-1].min(layer[:, 0]).at[1:].min(layer[:, -1])
-    for end, reservoir in ((0, channel.reservoirs[0]), (-1, channel.reservoirs[1])) if reservoirs else ():
-        share = jnp.minimum(1.0, bath[end] / bath[-1 - end])
-        own = width[end] if reservoir.kind == "none" else x[end, -1] - x[end, 0]
-        width = width.at[end].set(jnp.minimum(own, share * jnp.maximum(length, x[end, -1] - x[end, 0])))
-    if not reservoirs:  # in two dimensions, fields are steep at the corners of the mouths
-        width = width.at[jnp.array([0, -1])].min(_MOUTH * jnp.sqrt(channel.mouth_area / jnp.pi))
-    position = jnp.concatenate([x[:, 0], x[-1:, -1]])
-    features = jnp.concatenate([jnp.stack([position, width], 1), channel.scales()])
-    narrower = lambda h, feature: (jnp.minimum(h, _LAYER * feature[1] + _GROWTH * jnp.abs(x - feature[0])), None)
-    near, _ = jax.lax.scan(narrower, jnp.full(x.shape, jnp.inf), features)
-    in_pore = (x > channel.pore.start) & (x < channel.pore.end)
-    step = jnp.maximum(jnp.diff(x, axis=1), 1e-300)  # a stretch may be empty
-    slopes = sum(jnp.abs(jnp.diff(jnp.log(f), axis=1)) for f in (area, permittivity, screening)) / step
-    # The mean of both sides, so that a pore turned round has its mesh turned round.
-    steepness = jnp.concatenate([slopes[:, :1], (slopes[:, 1:] + slopes[:, :-1]) / 2, slopes[:, -1:]], axis=1)
-    return 1 / near + jnp.where(in_pore, _PORE / length + _SHAPE * steepness, 0.0)
-
-
-def _integral(density, x):
-    """Running trapezoidal integral along each stretch, starting at 0."""
-    pieces = (density[:, 1:] + density[:, :-1]) / 2 * jnp.diff(x, axis=1)
-    return jnp.concatenate([jnp.zeros_like(x[:, :1]), jnp.cumsum(pieces, axis=1)], axis=1)
 
 
 def _inverse(wanted, x, count, density):

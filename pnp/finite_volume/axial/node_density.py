@@ -1,0 +1,156 @@
+"""How many elements per length resolve the solution: near jumps by the Debye length, elsewhere by how steep properties
+are.
+
+A property is looked at where it is given: a table at its rows, a function at 50,000 points of the pore, so that no
+feature longer than 1e-4 of it is stepped over, whatever the number of elements (`Profile.looked_at`).
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from pnp import units
+from pnp.channel.channel import Channel
+from pnp.channel.profiles import Profile
+
+_SAMPLES = 32  # quarter of the points per stretch at which every density is measured
+_LAYER = 0.25  # finest element at a breakpoint, in local Debye lengths
+_GROWTH = 0.35  # largest element, as a fraction of the distance from a breakpoint or from smaller ones
+_MOUTH = 0.1  # the layer at the corner of a mouth, in its radii
+_PORE = 100  # elements a featureless pore gets before the total is scaled to `nodes`
+_SHAPE = 8  # elements per e-fold of area, permittivity, charge or diffusivity, and per kT of energy
+_INSET = 1e-9  # "just inside" a stretch, as a fraction of its length
+
+
+class Samples(NamedTuple):
+    """Points at which the density of nodes is measured, in the stretches between breakpoints."""
+
+    x: Float[Array, " sample"]
+    """Increasing, nm."""
+    stretch: Int[Array, " sample"]
+    """The stretch that each lies in."""
+    first: Int[Array, " stretch"]
+    """The first sample of each stretch, just inside its beginning."""
+    last: Int[Array, " stretch"]
+    """The last one, just inside its end."""
+
+    @property
+    def step(self) -> Float[Array, " pair"]:
+        """Distance to the next sample, nm."""
+        return jnp.diff(self.x)
+
+    @property
+    def within(self) -> Bool[Array, " pair"]:
+        """Whether the next sample lies in the same stretch."""
+        return self.stretch[1:] == self.stretch[:-1]
+
+
+def make_samples(channel: Channel, breaks: Float[Array, " break"]) -> Samples:
+    """Samples of all stretches between breakpoints, clustered at their ends; and of what the channel's profiles hold.
+
+    - breaks: sorted, nm; repeated ones enclose empty stretches.
+    """
+    left, right = breaks[:-1], breaks[1:]
+    fractions = _fractions()
+    x = (left[:, None] + (right - left)[:, None] * fractions).ravel()
+    stretch = jnp.repeat(jnp.arange(left.size), fractions.size)
+    mouths = channel.pore.start, channel.pore.end
+    given = [points for profile in _profiles(channel) for points in profile.looked_at(*mouths)]
+    if given:
+        more = jnp.clip(jnp.concatenate(given), breaks[0], breaks[-1])
+        within = jnp.clip(jnp.searchsorted(breaks, more, side="right") - 1, 0, left.size - 1)
+        x, stretch = jnp.concatenate([x, more]), jnp.concatenate([stretch, within])
+    inset = _INSET * (right - left)[stretch]
+    x = jnp.clip(x, left[stretch] + inset, right[stretch] - inset)
+    if given:
+        order = jnp.argsort(x)
+        x, stretch = x[order], stretch[order]
+    every = jnp.arange(left.size)
+    return Samples(x, stretch, jnp.searchsorted(stretch, every), jnp.searchsorted(stretch, every, side="right") - 1)
+
+
+def _profiles(channel: Channel) -> list[Profile]:
+    """All profiles of a pore."""
+    pore = channel.pore
+    densities = [getattr(charge, "density", None) for charge in pore.charge]
+    charges = [density for density in densities if isinstance(density, Profile)]
+    return [
+        pore.area,
+        pore.permittivity,
+        pore.diffusivity_factor,
+        *pore.diffusivity.values(),
+        *pore.pmf.values(),
+        *charges,
+    ]
+
+
+def _fractions() -> np.ndarray:
+    """0 … 1: even, and clustered at both ends down to 1e-6 (stretches are long, layers thin)."""
+    end = np.geomspace(1e-6, 0.5, _SAMPLES, endpoint=False)
+    even = np.linspace(0.0, 1.0, 2 * _SAMPLES + 1)
+    return np.unique(np.concatenate([even, end, 1 - end]))
+
+
+def node_density(channel: Channel, samples: Samples, reservoirs: bool = True) -> Float[Array, " sample"]:
+    """Elements per nm that resolve the solution. reservoirs: whether the stretches go from bath to bath."""
+    x = samples.x
+    area, permittivity = channel.area(x), channel.permittivity(x)
+    fixed = jnp.abs(channel.line_charge(x)) * units.MILLIMOLAR_PER_CHARGE_DENSITY / area
+    bath = (channel.bath_concentration * channel.valence**2).sum(1)
+    screening = bath.mean() + fixed
+    layer = jnp.sqrt(units.permittivity_scale(channel.temperature) * permittivity / screening)
+    length = channel.pore.end - channel.pore.start
+    width = _layer_widths(channel, samples, layer, bath, reservoirs)
+    position = jnp.concatenate([x[samples.first], x[samples.last[-1:]]])
+    features = jnp.concatenate([jnp.stack([position, width], 1), channel.scales()])
+    narrower = lambda h, feature: (jnp.minimum(h, _LAYER * feature[1] + _GROWTH * jnp.abs(x - feature[0])), None)
+    near, _ = jax.lax.scan(narrower, jnp.full(x.shape, jnp.inf), features)
+    in_pore = (x > channel.pore.start) & (x < channel.pore.end)
+    shape = (jnp.log(area), jnp.log(permittivity), jnp.log(screening))
+    of_ions = jnp.log(channel.diffusivity(x)), channel.position_energy(x)
+    change = sum((jnp.abs(jnp.diff(f)) for f in shape), jnp.zeros(x.size - 1))
+    change = change + sum(jnp.abs(jnp.diff(f, axis=0)).max(1) for f in of_ions)
+    steep = jnp.where(in_pore, _SHAPE * _at_samples(samples, change), 0.0)
+    return 1 / near + jnp.where(in_pore, _PORE / length, 0.0) + _spread_out(x, steep)
+
+
+def _layer_widths(channel: Channel, samples: Samples, layer, bath, reservoirs: bool) -> Float[Array, " break"]:
+    """Thickness of what has to be resolved at each breakpoint, nm.
+
+    It is the thinner of the double layers on its two sides, if that is not longer than the pore. At the outer end of a
+    reservoir there is none, but concentrations from the other bath fall to those of this one there, for a dilute bath
+    over as small a part of the way, and with them the resistance.
+    """
+    x, length = samples.x, channel.pore.end - channel.pore.start
+    width = jnp.full(samples.first.size + 1, length)
+    width = width.at[:-1].min(layer[samples.first]).at[1:].min(layer[samples.last])
+    if not reservoirs:  # in two dimensions, fields are steep at the corners of the mouths
+        return width.at[jnp.array([0, -1])].min(_MOUTH * jnp.sqrt(channel.mouth_area / jnp.pi))
+    for end, reservoir in zip((0, -1), channel.reservoirs, strict=True):
+        share = jnp.minimum(1.0, bath[end] / bath[-1 - end])
+        extent = x[samples.last[end]] - x[samples.first[end]]
+        own = width[end] if reservoir.kind == "none" else extent
+        width = width.at[end].set(jnp.minimum(own, share * jnp.maximum(length, extent)))
+    return width
+
+
+def _at_samples(samples: Samples, change: Float[Array, " pair"]) -> Float[Array, " sample"]:
+    """Changes from sample to sample as slopes at the samples.
+
+    The mean of both sides, so that a pore turned round has its mesh turned round; at the end of a stretch that of one.
+    """
+    least = 1e-12 * (samples.x[-1] - samples.x[0])
+    slope = jnp.where(samples.within, change / jnp.maximum(samples.step, least), 0.0)
+    both = lambda pairs: jnp.pad(pairs, (1, 0)) + jnp.pad(pairs, (0, 1))
+    return both(slope) / jnp.maximum(both(samples.within.astype(float)), 1.0)
+
+
+def _spread_out(x, density: Float[Array, " sample"]) -> Float[Array, " sample"]:
+    """A density with more around where it is large, so that elements grow by no more than `_GROWTH`."""
+    h = 1 / jnp.maximum(density, 1e-300)
+    from_left = jax.lax.cummin(h - _GROWTH * x) + _GROWTH * x
+    from_right = jax.lax.cummin(h + _GROWTH * x, reverse=True) - _GROWTH * x
+    return 1 / jnp.maximum(jnp.minimum(from_left, from_right), 1e-300)
