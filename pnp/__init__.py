@@ -46,6 +46,7 @@ _HOME = {
     "Currents": "analysis.solution",
     "IVCurve": "analysis.steady",
     "Ion": "channel.ions",
+    "Sensitivity": "analysis.sensitivity",
     "Settings": "settings",
     "Solution": "analysis.solution",
     "Status": "settings",
@@ -56,6 +57,7 @@ _HOME = {
     "presets": "io.presets",
     "read_hole": "io.hole",
     "reversal_potential": "analysis.steady",
+    "sensitivity": "analysis.sensitivity",
     "solve": "analysis.steady",
     "solve_batch": "analysis.batch",
     "stack": "channel.stack",
@@ -79,6 +81,8 @@ if TYPE_CHECKING:  # what the names below are, for editors and type checkers
     from pnp.analysis.discretization import Axisymmetric as Axisymmetric
     from pnp.analysis.hysteresis import Hysteresis as Hysteresis
     from pnp.analysis.hysteresis import hysteresis as hysteresis
+    from pnp.analysis.sensitivity import Sensitivity as Sensitivity
+    from pnp.analysis.sensitivity import sensitivity as sensitivity
     from pnp.analysis.solution import Currents as Currents
     from pnp.analysis.solution import Solution as Solution
     from pnp.analysis.steady import ConvergenceError as ConvergenceError
@@ -111,6 +115,7 @@ __all__ = [
     "Hysteresis",
     "IVCurve",
     "Ion",
+    "Sensitivity",
     "Settings",
     "Solution",
     "Status",
@@ -125,6 +130,7 @@ __all__ = [
     "presets",
     "read_hole",
     "reversal_potential",
+    "sensitivity",
     "solve",
     "solve_batch",
     "stack",

@@ -43,15 +43,19 @@ def solve_on_meshes(
     settings: Settings,
     with_sensitivity: bool = False,
     axial: Float[Array, "unknown x"] | None = None,
+    constant_coarsest: bool = True,
 ) -> tuple[MeshSolution, ...]:
     """Newton on the coarsest mesh, and from its solution on the next ones; coarsest first.
 
     - voltage: mV.
     - axial: of an axisymmetric channel, phi and mu in one dimension (kT), if known already.
+    - constant_coarsest: whether the solution on the coarsest mesh is a constant to differentiation. It says how large
+      errors are, and has no part in the current.
     """
     reduced, guesses = voltage / discretized.thermal_voltage, discretized.guesses
-    # The coarsest mesh says how large errors are, and has no part in the value: nothing of it is differentiated.
-    coarsest = jax.lax.stop_gradient(discretized.problem(0, reduced))
+    coarsest = discretized.problem(0, reduced)
+    if constant_coarsest:
+        coarsest = jax.lax.stop_gradient(coarsest)
     first = None
     if discretized.axial is not None:
         if axial is None:

@@ -117,7 +117,8 @@ def solve(
     - throw: whether to raise ConvergenceError if there is no solution. Otherwise, and always under `jit`, `grad` and
       `vmap`, the Solution is NaN and its status says why.
 
-    Differentiable in the channel and in the voltage, forward and reverse; positions of the mesh are constants.
+    Differentiable in the channel and in the voltage, forward and reverse: the derivative of the current as shown, with
+    the positions of the meshes held. `pnp.sensitivity` gives derivatives with their errors.
 
     Raises ConvergenceError; ChannelError if the channel makes no sense; TypeError and ValueError for bad arguments.
     """
