@@ -35,6 +35,7 @@ CHARGE = Kind("charge", "e")
 CHARGE_DENSITY = Kind("fixed volume charge", "M")
 SURFACE_CHARGE = Kind("surface charge", "C/m^2")
 ENERGY = Kind("energy", "kT")
+MOLAR_ENERGY = Kind("molar energy", "kJ/mol")
 PERMITTIVITY = Kind("relative permittivity", "")
 FACTOR = Kind("factor", "")
 SCALE = Kind("scale", "")
@@ -55,6 +56,7 @@ _EXAMPLES = {
     CHARGE_DENSITY: "-0.5 M",
     SURFACE_CHARGE: "-20 mC/m^2",
     ENERGY: "10 kJ/mol",
+    MOLAR_ENERGY: "17 kJ/mol",
 }
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"

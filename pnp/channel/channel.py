@@ -18,24 +18,22 @@ from pnp import quantity, units
 from pnp.channel.activity import ActivityModel, Ideal
 from pnp.channel.charge import VolumeCharge
 from pnp.channel.ions import Ion, ion
-from pnp.channel.label import Label
+from pnp.channel.label import Label, Labelled
 from pnp.channel.limits import MAX_POSITION_ENERGY
 from pnp.channel.membrane import Membrane, Reservoir
 from pnp.channel.pore import Pore
-from pnp.channel.profiles import ChannelError, as_profile
+from pnp.channel.profiles import ChannelError, Constant, Profile, as_profile
 from pnp.channel.validate import problems
 from pnp.channel.values import get_value, put_values
 from pnp.theory.electrolyte import born_energy, debye_length
+from pnp.theory.water import water_permittivity
 from pnp.tracing import is_traced
 
 IDEAL = Ideal()
 MEMBRANE = Membrane()
 
-WATER_PERMITTIVITY = 78.4
-"""Relative permittivity of water at 25 °C (Archer & Wang, 1990, J. Phys. Chem. Ref. Data 19:371)."""
 
-
-class Channel(eqx.Module):
+class Channel(Labelled):
     """A complete problem. Make one with `pnp.load` or `Channel.from_profiles`.
 
     - ions: the species, by name; `ion_names` is their order in arrays.
@@ -43,7 +41,7 @@ class Channel(eqx.Module):
     - inside, outside: concentrations in the baths by ion, mM.
     - temperature: K.
     - reservoirs: in front of the inside and the outside mouth.
-    - bath_permittivity: relative.
+    - given_bath_permittivity: relative; None for that of water, see `bath_permittivity`.
     - activity_model: how ions depart from ideality.
     - membrane: what the pore passes through; only two-dimensional problems see it.
     - label: its texts, see `name`. They take no part in compilation.
@@ -58,7 +56,7 @@ class Channel(eqx.Module):
     outside: dict[str, Float[Array, "*case"]]
     temperature: Float[Array, "*case"]
     reservoirs: tuple[Reservoir, Reservoir]
-    bath_permittivity: Float[Array, "*case"]
+    given_bath_permittivity: Float[Array, "*case"] | None
     activity_model: ActivityModel
     membrane: Membrane
     ion_names: tuple[str, ...] = eqx.field(static=True)
@@ -72,7 +70,7 @@ class Channel(eqx.Module):
         outside: Mapping[str, Any],
         temperature: ArrayLike | str = units.ROOM_TEMPERATURE,
         reservoirs: tuple[Reservoir, Reservoir] = (Reservoir(), Reservoir()),
-        bath_permittivity: ArrayLike = WATER_PERMITTIVITY,
+        bath_permittivity: ArrayLike | None = None,
         name: str = "channel",
         activity_model: ActivityModel = IDEAL,
         membrane: Membrane = MEMBRANE,
@@ -94,7 +92,7 @@ class Channel(eqx.Module):
         self.inside, self.outside = (_concentrations({**absent, **bath}) for bath in (inside, outside))
         self.temperature = quantity.as_array(temperature, quantity.TEMPERATURE)
         self.reservoirs = _as_arrays(reservoirs)
-        self.bath_permittivity = jnp.asarray(bath_permittivity, float)
+        self.given_bath_permittivity = None if bath_permittivity is None else jnp.asarray(bath_permittivity, float)
         self.activity_model = _as_arrays(activity_model)
         self.membrane = _as_arrays(membrane)
         self.label = Label(name, description, validity)
@@ -106,7 +104,7 @@ class Channel(eqx.Module):
         *,
         area: Any,
         fixed_charge: Any = 0.0,
-        permittivity: Any = WATER_PERMITTIVITY,
+        permittivity: Any = None,
         ions: Mapping[str, Ion] | Sequence[str],
         inside: Mapping[str, Any],
         outside: Mapping[str, Any],
@@ -121,8 +119,8 @@ class Channel(eqx.Module):
         """A channel from profiles along x, from bath to bath, without reservoirs.
 
         - x: nm, increasing; the first and the last are the ends of the baths, a repeated x is a jump.
-        - area (nm²), fixed_charge (M), permittivity (relative), diffusivity[ion] (nm²/ns), pmf[ion] (kT): each a
-          scalar, an array like x, or a callable of x written with `jax.numpy`.
+        - area (nm²), fixed_charge (M), permittivity (relative; that of water if None), diffusivity[ion] (nm²/ns),
+          pmf[ion] (kT): each a scalar, an array like x, or a callable of x written with `jax.numpy`.
         - ions: `{"K": pnp.Ion(...)}`, or the names of built-in ones.
         - inside, outside: mM, temperature: K, or strings with a unit.
         - born: whether to add the Born energy of the permittivity against water's; the ions need a radius.
@@ -141,7 +139,7 @@ class Channel(eqx.Module):
             start=x[0],
             end=x[-1],
             area=as_profile(area, x),
-            permittivity=as_profile(permittivity, x),
+            permittivity=None if permittivity is None else as_profile(permittivity, x),
             charge=(VolumeCharge(as_profile(fixed_charge, x), x[0], x[-1]),),
             diffusivity={k: as_profile(v, x) for k, v in (diffusivity or {}).items()},
             pmf={k: as_profile(v, x) for k, v in (pmf or {}).items()},
@@ -149,24 +147,9 @@ class Channel(eqx.Module):
         )
         none = (Reservoir("none"),) * 2
         more = (name, activity_model, membrane)
-        return Channel(ions, pore, inside, outside, temperature, none, WATER_PERMITTIVITY, *more)
+        return Channel(ions, pore, inside, outside, temperature, none, None, *more)
 
     # --- texts ---
-
-    @property
-    def name(self) -> str:
-        """What the channel is called in messages and files."""
-        return self.label.name
-
-    @property
-    def description(self) -> str:
-        """One line on what it is; may be empty."""
-        return self.label.description
-
-    @property
-    def validity(self) -> str:
-        """One line on how far to trust it; may be empty."""
-        return self.label.validity
 
     def with_texts(self, **texts: str) -> "Channel":
         """A copy with another `name`, `description` or `validity`."""
@@ -226,7 +209,7 @@ class Channel(eqx.Module):
             self.inside,
             self.temperature,
             self.reservoirs[::-1],
-            self.bath_permittivity,
+            self.given_bath_permittivity,
             f"{self.name}, reflected",
             self.activity_model,
             self.membrane.reflected(),
@@ -256,6 +239,21 @@ class Channel(eqx.Module):
         return jnp.stack([jnp.stack([bath[k] for k in self.ion_names]) for bath in (self.inside, self.outside)])
 
     @property
+    def bath_permittivity(self) -> Float[Array, "*case"]:
+        """Relative; that of water at the channel's temperature unless given."""
+        return water_permittivity(self.temperature) if (g := self.given_bath_permittivity) is None else g
+
+    @property
+    def pore_permittivity(self) -> Profile:
+        """Relative; that of water at the channel's temperature unless given."""
+        return self.pore.permittivity or Constant(water_permittivity(self.temperature))
+
+    @property
+    def bath_diffusivity(self) -> Float[Array, " ion"]:
+        """In the baths at the channel's temperature, nm²/ns."""
+        return jnp.stack([jnp.asarray(self.ions[k].diffusivity_at(self.temperature)) for k in self.ion_names])
+
+    @property
     def debye_length(self) -> Float[Array, " 2"]:
         """In the inside and the outside bath, nm."""
         return debye_length(self.bath_concentration, self.valence, self.bath_permittivity, self.temperature)
@@ -283,7 +281,7 @@ class Channel(eqx.Module):
 
     def permittivity(self, x):
         """Relative permittivity at x."""
-        return self._pick(x, self.pore.permittivity(x), self.bath_permittivity)
+        return self._pick(x, self.pore_permittivity(x), self.bath_permittivity)
 
     def line_charge(self, x):
         """Fixed charge per length at x, e/nm."""
@@ -296,7 +294,7 @@ class Channel(eqx.Module):
         factor = self.pore.diffusivity_factor(x)
 
         def one(name):
-            bulk = self.ions[name].diffusivity
+            bulk = self.ions[name].diffusivity_at(self.temperature)
             own = self.pore.diffusivity.get(name)
             return self._pick(x, bulk * factor if own is None else own(x), bulk)
 
@@ -316,7 +314,7 @@ class Channel(eqx.Module):
         def one(ion):
             if ion.valence == 0:
                 return jnp.zeros(jnp.shape(x))
-            within = self.pore.permittivity(x), self.bath_permittivity, self.temperature
+            within = self.pore_permittivity(x), self.bath_permittivity, self.temperature
             energy = born_energy(ion.radius, ion.valence, *within)
             return self._pick(x, jnp.clip(energy, -MAX_POSITION_ENERGY, MAX_POSITION_ENERGY), 0.0)
 

@@ -32,13 +32,12 @@ def convected_share(channel: Channel) -> tuple[Float[Array, ""], Float[Array, ""
     x = jnp.concatenate([fine[:1], middle, fine[-1:]])
     radius = jnp.sqrt(channel.area(x) / jnp.pi)
     charge = channel.line_charge(x) / (2 * jnp.pi * radius) / units.CHARGE_DENSITY_PER_SURFACE_CHARGE
-    diffusivity = jnp.stack([channel.ions[name].diffusivity for name in channel.ion_names])
     share = electroosmotic_share(
         radius,
         charge,
         channel.bath_concentration[:, None],
         channel.valence,
-        diffusivity,
+        channel.bath_diffusivity,
         channel.bath_permittivity,
         channel.temperature,
     ).max(0)

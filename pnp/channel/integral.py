@@ -20,7 +20,7 @@ def integral(channel: "Channel", density: Callable[[Array], Array]) -> Float[Arr
     Exact to rounding for a density made of the channel's profiles and charges; may be traced.
     """
     edges = [channel.breakpoints()]
-    tables = [p.table() for p in (channel.pore.area, channel.pore.permittivity)]
+    tables = [p.table() for p in (channel.pore.area, channel.pore_permittivity)]
     edges += [t.x for t in tables if t is not None]
     edges += [position + length * _WIDTHS for charge in channel.pore.charge for position, length in charge.scales()]
     first, last = edges[0][0], edges[0][-1]

@@ -1,5 +1,7 @@
 """Texts that go with a channel and take no part in what is solved."""
 
+import equinox as eqx
+
 
 class Label:
     """Name, description and validity of a channel. Any two labels are equal.
@@ -23,3 +25,24 @@ class Label:
 
     def __repr__(self) -> str:
         return repr(self.name)
+
+
+class Labelled(eqx.Module):
+    """What has a label."""
+
+    label: eqx.AbstractVar[Label]
+
+    @property
+    def name(self) -> str:
+        """What it is called in messages and files."""
+        return self.label.name
+
+    @property
+    def description(self) -> str:
+        """One line on what it is; may be empty."""
+        return self.label.description
+
+    @property
+    def validity(self) -> str:
+        """One line on how far to trust it; may be empty."""
+        return self.label.validity

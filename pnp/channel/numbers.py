@@ -32,9 +32,11 @@ from pnp.channel.channel_number import (
     table_rows,
 )
 from pnp.channel.charge import Ring, Segment, VolumeCharge, WallCharge, window
+from pnp.channel.diffusivity_law import Q10, Activated, AsGiven, DiffusivityLaw
 from pnp.channel.integral import integral
 from pnp.channel.profiles import Circle, Constant, Profile, Table
 from pnp.theory.activity import debye_huckel_slope
+from pnp.theory.water import water_permittivity
 from pnp.tracing import is_traced
 
 if TYPE_CHECKING:
@@ -79,7 +81,14 @@ def _of_shape(channel: "Channel") -> Iterator[ChannelNumber]:
 def _of_contents(channel: "Channel") -> Iterator[ChannelNumber]:
     pore = channel.pore
     of_pore = _steps if pore.segments else _profile_of_pore
-    yield from of_pore("permittivity", q.PERMITTIVITY, channel, lambda c: c.pore.permittivity)
+    if pore.permittivity is None:
+        whole = _of_water("pore.permittivity", lambda c: c.pore.permittivity, Constant)
+        by_factor = lambda c, factor: whole.put(c, factor * whole.get(c))
+        rule = "multiplies pore.permittivity; 1 as it is"
+        yield whole
+        yield ChannelNumber("pore.permittivity.scale", q.SCALE, lambda c: jnp.ones(()), by_factor, whole.path, rule)
+    else:
+        yield from of_pore("permittivity", q.PERMITTIVITY, channel, lambda c: c.pore.permittivity)
     yield from profile_numbers("pore.diffusivity_factor", q.FACTOR, channel, lambda c: c.pore.diffusivity_factor)
     for field, kind in (("diffusivity", q.DIFFUSIVITY), ("pmf", q.ENERGY)):
         for name in channel.ion_names:
@@ -89,6 +98,17 @@ def _of_contents(channel: "Channel") -> Iterator[ChannelNumber]:
                 yield _added(field, name, kind)
             elif pore.segments and field == "pmf":
                 yield from (_added_step(name, i) for i in range(pore.segments))
+
+
+def _of_water(path: str, where: Where, given: Any) -> ChannelNumber:
+    """A permittivity that is that of water until another is put, as `given` of its value."""
+
+    def get(channel):
+        own = where(channel)
+        return water_permittivity(channel.temperature) if own is None else getattr(own, "value", own)
+
+    put = lambda c, value: eqx.tree_at(where, c, given(value), is_leaf=lambda leaf: leaf is None)
+    return ChannelNumber(path, q.PERMITTIVITY, get, put, path)
 
 
 def _profile_of_pore(name: str, kind: q.Kind, channel: "Channel", where: Where):
@@ -104,7 +124,7 @@ def _added(field: str, name: str, kind: q.Kind) -> ChannelNumber:
             return own.value
         if field == "pmf":
             return jnp.zeros(())
-        return channel.ions[name].diffusivity * channel.pore.diffusivity_factor.value
+        return channel.ions[name].diffusivity_at(channel.temperature) * channel.pore.diffusivity_factor.value
 
     put = lambda c, value: _with_profile(c, field, name, Constant(value))
     return ChannelNumber(f"pore.{field}.{name}", kind, get, put, f"pore.{field}.{name}")
@@ -243,16 +263,32 @@ def _charged_volume(channel: Any, i: int):
 
 def _of_ions(channel: "Channel") -> Iterator[ChannelNumber]:
     for name in channel.ion_names:
-        yield leaf(f"ions.{name}.diffusivity", q.DIFFUSIVITY, lambda c, n=name: c.ions[n].diffusivity)
+        yield _bath_diffusivity(name)
+        yield from _of_law(name, channel.ions[name].law)
         if channel.ions[name].radius is not None:
             yield leaf(f"ions.{name}.radius", q.LENGTH, lambda c, n=name: c.ions[n].radius)
         for side in SIDES:
             yield leaf(f"{side}.{name}", q.CONCENTRATION, lambda c, n=name, s=side: getattr(c, s)[n])
 
 
+def _bath_diffusivity(name: str) -> ChannelNumber:
+    """That at the channel's temperature. What is put in its place is as given, and does not follow the temperature."""
+    path, where = f"ions.{name}.diffusivity", lambda c: [c.ions[name].diffusivity, c.ions[name].law]
+    get = lambda c: c.ions[name].diffusivity_at(c.temperature)
+    return ChannelNumber(path, q.DIFFUSIVITY, get, lambda c, value: eqx.tree_at(where, c, [value, AsGiven()]), path)
+
+
+def _of_law(name: str, law: DiffusivityLaw) -> Iterator[ChannelNumber]:
+    if isinstance(law, Q10):
+        yield leaf(f"ions.{name}.q10", q.FACTOR, lambda c: c.ions[name].law.q10)
+    if isinstance(law, Activated):
+        path = f"ions.{name}.activation_energy"
+        yield leaf(path, q.MOLAR_ENERGY, lambda c: c.ions[name].law.activation_energy)
+
+
 def _of_surroundings(channel: "Channel") -> Iterator[ChannelNumber]:
     yield leaf("temperature", q.TEMPERATURE, lambda c: c.temperature)
-    yield leaf("reservoir.permittivity", q.PERMITTIVITY, lambda c: c.bath_permittivity)
+    yield _of_water("reservoir.permittivity", lambda c: c.given_bath_permittivity, lambda value: value)
     if all(r.kind == "cone" for r in channel.reservoirs):
         both = lambda name: lambda c: [getattr(r, name) for r in c.reservoirs]
         yield pair("reservoir.length", q.LENGTH, both("length"), smooth=False)

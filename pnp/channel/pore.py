@@ -15,7 +15,7 @@ class Pore(eqx.Module):
     """What lies between the two mouths, from `start` (inside) to `end` (outside), nm.
 
     - area: cross-section, nm².
-    - permittivity: relative.
+    - permittivity: relative; None for that of water at the channel's temperature, see `Channel.pore_permittivity`.
     - charge: fixed charges, added up.
     - diffusivity: nm²/ns, by ion; other ions have that of the bath times `diffusivity_factor`.
     - pmf: potential of mean force by ion, kT; zero for other ions.
@@ -28,7 +28,7 @@ class Pore(eqx.Module):
     start: Float[Array, "*case"] | float
     end: Float[Array, "*case"] | float
     area: Profile
-    permittivity: Profile
+    permittivity: Profile | None
     charge: tuple[Charge, ...] = ()
     diffusivity: dict[str, Profile] = eqx.field(default_factory=dict)
     diffusivity_factor: Profile = Constant(1.0)
@@ -43,7 +43,7 @@ class Pore(eqx.Module):
             start=-self.end,
             end=-self.start,
             area=self.area.reflected(),
-            permittivity=self.permittivity.reflected(),
+            permittivity=None if self.permittivity is None else self.permittivity.reflected(),
             charge=tuple(c.reflected() for c in self.charge),
             diffusivity=turned(self.diffusivity),
             diffusivity_factor=self.diffusivity_factor.reflected(),
@@ -54,7 +54,7 @@ class Pore(eqx.Module):
     def edges(self) -> list[Any]:
         """Where what the pore holds jumps, its mouths included, nm; where its area does is not."""
         profiles: list[Any] = [
-            self.permittivity,
+            *([] if self.permittivity is None else [self.permittivity]),
             self.diffusivity_factor,
             *self.diffusivity.values(),
             *self.pmf.values(),

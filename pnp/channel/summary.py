@@ -31,7 +31,7 @@ def summarize(channel: Channel) -> Summary:
     given_at, area = channel.pore.area.extremes(start, end)
     radius = np.sqrt(area / np.pi)
     density, total, debye, (first, last), born_energy = jax.tree.map(np.asarray, _computed(channel))
-    _, permittivity = channel.pore.permittivity.extremes(start, end)
+    _, permittivity = channel.pore_permittivity.extremes(start, end)
     lines = [
         ("channel", channel.name),
         (
@@ -48,7 +48,8 @@ def summarize(channel: Channel) -> Summary:
         ("length / Debye length", f"{(end - start) / debye.max():.3g}"),
         (
             "permittivity",
-            f"{_range(permittivity)} in the pore, {float(channel.bath_permittivity):g} in the baths",
+            f"{_range(permittivity)}{_of_water(channel.pore.permittivity)} in the pore, "
+            f"{float(channel.bath_permittivity):.4g}{_of_water(channel.given_bath_permittivity)} in the baths",
         ),
         ("fixed charge", f"{total:+.4g} e in all, {_tidy(density.min())} to {_tidy(density.max())} M"),
         *_born(channel, born_energy.T),
@@ -114,7 +115,12 @@ def _warnings(channel, radius, density, debye) -> list[str]:
 
 def _ion(channel, name):
     ion = channel.ions[name]
-    return f"{name} ({ion.valence:+d}, D = {float(ion.diffusivity):.4g} nm²/ns)"
+    diffusivity = float(ion.diffusivity_at(channel.temperature))
+    return f"{name} ({ion.valence:+d}, D = {diffusivity:.4g} nm²/ns {ion.law.describe()})"
+
+
+def _of_water(given) -> str:
+    return " (water)" if given is None else ""
 
 
 def _bath(channel, side):

@@ -9,9 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from pnp.channel.diffusivity_law import Walden
 from pnp.channel.limits import MAX_POSITION_ENERGY, STEEPEST_WALL, TEMPERATURES
 from pnp.channel.profiles import Circle, Profile
 from pnp.theory.checks import NEUTRALITY
+from pnp.theory.water import WATER_TEMPERATURES
 from pnp.tracing import is_traced
 
 if TYPE_CHECKING:
@@ -38,6 +40,8 @@ def problems(channel: "Channel") -> list[str]:
     lowest, highest = TEMPERATURES
     if not lowest <= temperature <= highest:
         found.append(f"temperature: {temperature:g} K is outside {lowest:g} to {highest:g} K")
+    else:
+        found += _water_problems(channel, temperature)
     found += _ion_problems(channel) + _activity_problems(channel) + _membrane_problems(channel)
     found += _charge_problems(channel)
     start, end = float(channel.pore.start), float(channel.pore.end)
@@ -57,7 +61,7 @@ def _profile_problems(channel: "Channel") -> list[str]:
     area = pore.area
     rules: list[tuple[str, Profile, str]] = [
         ("radius", area.radius, positive) if isinstance(area, Circle) else ("area", area, positive),
-        ("permittivity", pore.permittivity, positive),
+        *([] if pore.permittivity is None else [("permittivity", pore.permittivity, positive)]),
         ("diffusivity_factor", pore.diffusivity_factor, positive),
         *((f"diffusivity.{name}", own, positive) for name, own in pore.diffusivity.items()),
         *((f"pmf.{name}", own, bounded) for name, own in pore.pmf.items()),
@@ -71,6 +75,19 @@ def _profile_problems(channel: "Channel") -> list[str]:
             at = int(np.argmin(sound))
             found.append(f"pore.{name}: {rule}{hint}, but is {values[at]:g} at x = {x[at]:.4g} nm")
     return found
+
+
+def _water_problems(channel: "Channel", temperature: float) -> list[str]:
+    lowest, highest = WATER_TEMPERATURES
+    follow = [f"ions.{k}.diffusivity" for k in channel.ion_names if isinstance(channel.ions[k].law, Walden)]
+    follow += ["pore.permittivity"] if channel.pore.permittivity is None else []
+    follow += ["reservoir.permittivity"] if channel.given_bath_permittivity is None else []
+    if lowest <= temperature <= highest or not follow:
+        return []
+    return [
+        f"temperature: water's properties are known from {lowest:g} to {highest:g} K, not at {temperature:g} K: "
+        f"give {', '.join(follow)}"
+    ]
 
 
 def _ion_problems(channel: "Channel") -> list[str]:

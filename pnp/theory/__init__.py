@@ -83,3 +83,6 @@ from pnp.theory.transporters import cycle_free_energy as cycle_free_energy
 from pnp.theory.transporters import cycle_reversal_potential as cycle_reversal_potential
 from pnp.theory.transporters import cycle_work as cycle_work
 from pnp.theory.transporters import pump_leak_voltage as pump_leak_voltage
+from pnp.theory.water import walden_factor as walden_factor
+from pnp.theory.water import water_permittivity as water_permittivity
+from pnp.theory.water import water_viscosity as water_viscosity

@@ -14,7 +14,8 @@ from pnp.channel.activity import DAVIES_LIMIT, Davies, Ideal, Steric
 from pnp.finite_volume.axial import mesh as meshes
 from tests.conftest import X, hold_mesh, make_charged
 
-WATER = (78.4, 298.15)
+PERMITTIVITY = float(theory.water_permittivity())
+WATER = (PERMITTIVITY, 298.15)
 IONS = {"K": 1, "Ca": 2, "La": 3, "Cl": -1, "urea": 0}
 VALENCE = [float(z) for z in IONS.values()]
 SIZES = {"K": 0.33, "Ca": 0.45, "La": 0.6, "Cl": 0.36, "urea": 0.2}
@@ -308,11 +309,11 @@ def gate(permittivity=20.0, by_hand=False, radii=RADII):
     """A pore whose middle layer has a low permittivity, and ions with their Born energy."""
     ions = {k: pnp.Ion(z, 2.0, radii[k]) for k, z in (("K", 1), ("Cl", -1))}
     middle = np.array([0.0, 0.0, 1.0, 1.0, 0.0, 0.0])
-    energy = {k: float(theory.born_energy(r, 1, permittivity, 78.4)) for k, r in radii.items()}
+    energy = {k: float(theory.born_energy(r, 1, permittivity, PERMITTIVITY)) for k, r in radii.items()}
     return pnp.Channel.from_profiles(
         X,
         area=1.0,
-        permittivity=78.4 + (permittivity - 78.4) * middle,
+        permittivity=PERMITTIVITY + (permittivity - PERMITTIVITY) * middle,
         ions=ions,
         inside={"K": 300.0, "Cl": 300.0},
         outside={"K": 100.0, "Cl": 100.0},
@@ -334,7 +335,7 @@ def test_born_energy_stops_at_its_bound():
     channel = gate(1.2, radii={"K": 0.05, "Cl": 0.1})
     np.testing.assert_allclose(channel.position_energy(np.array([1.0, 4.0]))[:, 0], [0.0, 300.0])
     exact = 4 * np.pi * constants.epsilon_0 * 0.2e-9 * constants.k * 298.15
-    exact = constants.e**2 / exact * (1 / 1.2 - 1 / 78.4)
+    exact = constants.e**2 / exact * (1 / 1.2 - 1 / PERMITTIVITY)
     assert float(channel.position_energy(np.array([4.0]))[0, 1]) == pytest.approx(exact, rel=1e-9)
     assert np.all(np.asarray(channel.pmf(np.array([4.0]))) == 0)
     state = pnp.solve(channel, 80.0, discretization=pnp.Axial(NODES))

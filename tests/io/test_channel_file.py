@@ -608,12 +608,14 @@ def test_activity_model_and_its_provenance(lines, held, tmp_path):
     again = channel_of(written, "again")
     assert_equal(again, channel)
     assert str(again.activity_model) == str(channel.activity_model)
-    found = channel.activity_model.coefficients(channel.ion_names, 78.4, 298.15).excess_from_concentration(
-        [100.0, 100.0], [1.0, -1.0]
-    )
+    found = channel.activity_model.coefficients(
+        channel.ion_names, pnp.theory.water_permittivity(), 298.15
+    ).excess_from_concentration([100.0, 100.0], [1.0, -1.0])
     expected = {
         "steric": -np.log(1 - 0.7**3 * 200 / units.MILLIMOLAR_PER_CHARGE_DENSITY),
-        "davies": np.log(pnp.theory.davies(100.0, 1, pnp.theory.debye_huckel_slope(78.4, 298.15))),
+        "davies": np.log(
+            pnp.theory.davies(100.0, 1, pnp.theory.debye_huckel_slope(pnp.theory.water_permittivity(), 298.15))
+        ),
         "davies in numbers": np.log(pnp.theory.davies(100.0, 1, 0.5, 0.2)),
         "ideal": 0.0,
     }
@@ -622,7 +624,9 @@ def test_activity_model_and_its_provenance(lines, held, tmp_path):
         np.testing.assert_allclose(found, expected[name], rtol=1e-12)
     energy = channel.position_energy(np.array([-1.0, 2.5]))
     radii = np.array([0.138, 0.181])
-    np.testing.assert_allclose(energy, [[0, 0], pnp.theory.born_energy(radii, 1, 40.0, 78.4)], rtol=1e-12)
+    np.testing.assert_allclose(
+        energy, [[0, 0], pnp.theory.born_energy(radii, 1, 40.0, pnp.theory.water_permittivity())], rtol=1e-12
+    )
 
 
 MEMBRANES = {

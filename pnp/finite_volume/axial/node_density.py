@@ -79,7 +79,7 @@ def _profiles(channel: Channel) -> list[Profile]:
     charges = [density for density in densities if isinstance(density, Profile)]
     return [
         pore.area,
-        pore.permittivity,
+        channel.pore_permittivity,
         pore.diffusivity_factor,
         *pore.diffusivity.values(),
         *pore.pmf.values(),

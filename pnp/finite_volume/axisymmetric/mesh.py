@@ -196,7 +196,7 @@ def make_cells(channel: Channel, mesh: AxisymmetricMesh) -> Cells:
     half = (jnp.arange(z.size) < z.size // 2)[:, None]
     far_field = Element(
         dielectric_conductance=scale * channel.bath_permittivity * conductance,
-        conductance=jnp.stack([channel.ions[k].diffusivity * conductance for k in channel.ion_names]),
+        conductance=channel.bath_diffusivity[:, None, None] * conductance,
         volume=jnp.zeros((2, 1, 1)),
         charge=jnp.zeros((2, 1, 1)),
         position_energy=jnp.zeros((2, len(channel.ion_names), 1, 1)),

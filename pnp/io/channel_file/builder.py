@@ -7,6 +7,7 @@ import numpy as np
 from pnp.channel.activity import ActivityModel, Davies, Ideal, Steric
 from pnp.channel.channel import Channel
 from pnp.channel.charge import Charge, Ring, Segment, VolumeCharge, WallCharge
+from pnp.channel.diffusivity_law import Q10, Activated, AsGiven, Walden
 from pnp.channel.ions import BUILT_IN, Ion
 from pnp.channel.membrane import Membrane, Reservoir
 from pnp.channel.pore import Pore
@@ -22,13 +23,14 @@ from pnp.io.channel_file.schema import (
     RingSection,
     WallSection,
 )
+from pnp.theory.water import water_permittivity
 
 
 def build(file: ChannelFile) -> Channel:
     """The Channel that a checked file describes. Raises ChannelError if its numbers do not fit together."""
     return Channel(
         ions={name: _ion(name, file.ions.get(name)) for name in ion_names(file.inside, file.outside)},
-        pore=_pore_of_segments(file.pore) if file.pore.segment else _pore(file.pore),
+        pore=_pore_of_segments(file.pore, file.temperature) if file.pore.segment else _pore(file.pore),
         inside=file.inside,
         outside=file.outside,
         temperature=file.temperature,
@@ -45,7 +47,12 @@ def build(file: ChannelFile) -> Channel:
 def _ion(name: str, section: IonSection | None) -> Ion:
     known = BUILT_IN.get(name)
     given = section.model_dump(exclude_none=True) if section else {}
-    base = {} if known is None else {k: getattr(known, k) for k in ("valence", "diffusivity", "radius")}
+    base = {} if known is None else {k: getattr(known, k) for k in ("valence", "diffusivity", "radius", "law")}
+    if "diffusivity" in given:
+        base["law"] = AsGiven()
+    for key, law in (("q10", Q10), ("activation_energy", Activated), ("temperature_law", lambda _: Walden())):
+        if key in given:
+            base["law"] = law(given.pop(key))
     return Ion(**{**base, **given})
 
 
@@ -59,7 +66,7 @@ def _pore(section: PoreSection) -> Pore:
         start=section.start,
         end=section.end,
         area=Circle(_profile(section.radius)) if section.area is None else _profile(section.area),
-        permittivity=_profile(section.permittivity),
+        permittivity=None if section.permittivity is None else _profile(section.permittivity),
         charge=tuple(_charge(c, section) for c in section.charge),
         diffusivity={k: _profile(v) for k, v in section.diffusivity.items()},
         diffusivity_factor=_profile(section.diffusivity_factor),
@@ -68,9 +75,10 @@ def _pore(section: PoreSection) -> Pore:
     )
 
 
-def _pore_of_segments(section: PoreSection) -> Pore:
-    """Its profiles are steps, with two rows for each segment, and each segment has a charge of its own."""
-    pieces = section.segment
+def _pore_of_segments(section: PoreSection, temperature: float) -> Pore:
+    """Its profiles are steps, with two rows for each segment, and each segment has a charge of its own. A permittivity
+    that is not given is that of water at the file's temperature."""
+    pieces, water = section.segment, float(water_permittivity(temperature))
     edges = np.concatenate([[0.0], np.cumsum([s.length for s in pieces])])
     steps = lambda values: Table(np.repeat(edges, 2)[1:-1], np.repeat(values, 2))
     named = lambda kind: dict.fromkeys(n for s in pieces for n in getattr(s, kind))
@@ -79,7 +87,7 @@ def _pore_of_segments(section: PoreSection) -> Pore:
         start=0.0,
         end=float(edges[-1]),
         area=Circle(steps([s.radius for s in pieces])),
-        permittivity=steps([s.permittivity for s in pieces]),
+        permittivity=steps([water if s.permittivity is None else s.permittivity for s in pieces]),
         charge=(*(_charge(c, section) for c in section.charge), *own),
         diffusivity={n: steps([s.diffusivity[n] for s in pieces]) for n in named("diffusivity")},
         diffusivity_factor=_profile(section.diffusivity_factor),

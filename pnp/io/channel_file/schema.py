@@ -8,7 +8,6 @@ from pydantic import Field, model_validator
 
 from pnp import quantity as q
 from pnp import units
-from pnp.channel.channel import WATER_PERMITTIVITY
 from pnp.channel.membrane import Membrane
 from pnp.io.channel_file.fields import Radius, Rows, Section, Sizes, SurfaceCharge, profile, quantity
 from pnp.io.channel_file.messages import BelowError
@@ -23,6 +22,16 @@ class IonSection(Section):
     valence: Annotated[int, Field(ge=-6, le=6, strict=True)] | None = None
     diffusivity: quantity(q.DIFFUSIVITY, positive=True) | None = None
     radius: quantity(q.LENGTH, positive=True) | None = None
+    q10: quantity(q.FACTOR, positive=True) | None = None
+    activation_energy: quantity(q.MOLAR_ENERGY, least=0.0) | None = None
+    temperature_law: Literal["walden"] | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self):
+        laws = [name for name in ("q10", "activation_energy", "temperature_law") if getattr(self, name) is not None]
+        if len(laws) > 1:
+            raise BelowError(laws[0], reason=f"and {laws[1]} are two laws for one diffusivity; leave one of them out")
+        return self
 
 
 class RingSection(Section):
@@ -72,7 +81,7 @@ class PoreSegment(Section):
 
     length: quantity(q.LENGTH, positive=True)
     radius: quantity(q.LENGTH, positive=True)
-    permittivity: quantity(q.NUMBER, positive=True) = WATER_PERMITTIVITY
+    permittivity: quantity(q.NUMBER, positive=True) | None = None
     diffusivity: dict[str, quantity(q.DIFFUSIVITY, positive=True)] = {}
     pmf: dict[str, quantity(q.ENERGY)] = {}
     charge: quantity(q.CHARGE) = 0.0
@@ -85,7 +94,7 @@ class PoreSection(Section):
     length: quantity(q.LENGTH, positive=True) | None = None
     radius: Radius | None = None
     area: profile(q.AREA, positive=True) | None = None
-    permittivity: profile(q.NUMBER, positive=True) = WATER_PERMITTIVITY
+    permittivity: profile(q.NUMBER, positive=True) | None = None
     diffusivity_factor: profile(q.NUMBER, positive=True) = 1.0
     diffusivity: dict[str, profile(q.DIFFUSIVITY, positive=True)] = {}
     pmf: dict[str, profile(q.ENERGY)] = {}
@@ -147,7 +156,7 @@ class ReservoirSection(Section):
     kind: Literal["hall", "cone", "none"] = "hall"
     length: quantity(q.LENGTH, positive=True) | None = None
     radius: quantity(q.LENGTH, positive=True) | None = None
-    permittivity: quantity(q.NUMBER, positive=True) = WATER_PERMITTIVITY
+    permittivity: quantity(q.NUMBER, positive=True) | None = None
 
     @model_validator(mode="after")
     def _consistent(self):

@@ -4,6 +4,7 @@ A channel that a file can describe is the same again, to the last bit, when its 
 describe is written all the same, for the record of a result: functions as samples, reservoirs by their side.
 """
 
+import dataclasses
 import re
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +15,8 @@ import numpy as np
 from pnp.channel.activity import ActivityModel, Davies, Ideal, Steric
 from pnp.channel.channel import Channel
 from pnp.channel.charge import Charge, Ring, Segment, VolumeCharge, WallCharge
+from pnp.channel.diffusivity_law import DiffusivityLaw, Walden
+from pnp.channel.ions import Ion
 from pnp.channel.membrane import Membrane, Reservoir
 from pnp.channel.pore import Pore
 from pnp.channel.profiles import Circle, Constant, Profile, Table
@@ -39,7 +42,7 @@ def contents(channel: Channel) -> dict[str, Any]:
         "outside": {name: float(channel.outside[name]) for name in channel.ion_names},
         "ions": {name: _ion(channel.ions[name]) for name in channel.ion_names},
         "pore": _segments(channel.pore) or _pore(channel.pore),
-        "reservoir": _reservoirs(channel.reservoirs, float(channel.bath_permittivity)),
+        "reservoir": _reservoirs(channel.reservoirs, channel.given_bath_permittivity),
         "membrane": _membrane(channel.membrane),
         "activity": _activity(channel.activity_model),
     }
@@ -57,9 +60,16 @@ def _without(values: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]
     return {key: value for key, value in values.items() if key not in defaults or value != defaults[key]}
 
 
-def _ion(ion) -> dict[str, Any]:
+def _ion(ion: Ion) -> dict[str, Any]:
     radius = {} if ion.radius is None else {"radius": float(ion.radius)}
-    return {"valence": ion.valence, "diffusivity": float(ion.diffusivity)} | radius
+    return {"valence": ion.valence, "diffusivity": float(ion.diffusivity)} | radius | _law(ion.law)
+
+
+def _law(law: DiffusivityLaw) -> dict[str, Any]:
+    """How the diffusivity follows the temperature."""
+    if isinstance(law, Walden):
+        return {"temperature_law": "walden"}
+    return {field.name: float(getattr(law, field.name)) for field in dataclasses.fields(law)}
 
 
 def _profile(profile: Profile, pore: Pore) -> Any:
@@ -89,7 +99,7 @@ def _pore(pore: Pore) -> dict[str, Any]:
         "start": start,
         **({} if covers else {"length": _difference(start, end)}),
         name: own,
-        "permittivity": _profile(pore.permittivity, pore),
+        **({} if pore.permittivity is None else {"permittivity": _profile(pore.permittivity, pore)}),
         "diffusivity": {k: _profile(p, pore) for k, p in pore.diffusivity.items()},
         **_common(pore, pore.charge),
         "pmf": {k: _profile(p, pore) for k, p in pore.pmf.items()},
@@ -167,12 +177,13 @@ def _charge(charge: Charge, pore: Pore) -> dict[str, Any]:
 # --- its surroundings ---------------------------------------------------------------------------
 
 
-def _reservoirs(reservoirs: tuple[Reservoir, Reservoir], permittivity: float) -> dict[str, Any]:
+def _reservoirs(reservoirs: tuple[Reservoir, Reservoir], permittivity) -> dict[str, Any]:
+    given = {} if permittivity is None else {"permittivity": float(permittivity)}
     inside, outside = ({"kind": r.kind, **_size(r)} for r in reservoirs)
     if inside == outside:
         defaults = {k: field.default for k, field in ReservoirSection.model_fields.items()}
-        return _without({**inside, "permittivity": permittivity}, defaults)
-    return {"inside": inside, "outside": outside, "permittivity": permittivity}
+        return _without({**inside, **given}, defaults)
+    return {"inside": inside, "outside": outside, **given}
 
 
 def _size(reservoir: Reservoir) -> dict[str, float]:
