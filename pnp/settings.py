@@ -13,7 +13,8 @@ from jaxtyping import Array, Float
 class Status(enum.IntEnum):
     """How a solve ended; `.text` says what to do about it.
 
-    Of those of a single solve the greater is the worse; MULTIPLE_SOLUTIONS is that of two sweeps.
+    Of those of a single solve the greater is the worse; MULTIPLE_SOLUTIONS is that of two sweeps, CLOSED that of a pore
+    through which nothing can flow, and of which nothing was solved.
     """
 
     CONVERGED = 0
@@ -21,6 +22,7 @@ class Status(enum.IntEnum):
     MESH_TOO_COARSE = 2
     NOT_CONVERGED = 3
     MULTIPLE_SOLUTIONS = 4
+    CLOSED = 5
 
     @property
     def text(self) -> str:
@@ -60,6 +62,7 @@ _TEXT = {
         "converged, but not to the only steady state: sweeps up and down find different currents, and which one "
         "flows depends on the past; pnp.trace follows the branch through all of them"
     ),
+    Status.CLOSED: "closed: nothing flows through a pore whose radius is zero or less somewhere",
 }
 
 

@@ -5,11 +5,12 @@ import dataclasses
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from pnp import units
 from pnp.channel.activity import ActivityCoefficients
 from pnp.channel.channel import Channel
+from pnp.channel.closed import opened
 from pnp.finite_volume.axial.mesh import make_elements, make_mesh
 from pnp.finite_volume.axial.scheme import AXIAL_SCHEME
 from pnp.finite_volume.axisymmetric.cells import Cells
@@ -53,6 +54,8 @@ class Discretized(eqx.Module):
     """Flux that 1 kT/e drives through the pore in linear response, mM nm³/ns."""
     permeability: Float[Array, " ion"]
     """1 / ∫ dx / (D A) from bath to bath, nm³/ns."""
+    closed_at: Float[Array, ""]
+    """Where the pore is closed, nm; the equations are then those of an open one in its place. NaN if it is open."""
     scheme: Scheme = eqx.field(static=True)
     r: Float[Array, "x across"] | None = None
     """Distances of the nodes from the axis, nm; None in one dimension."""
@@ -78,6 +81,11 @@ class Discretized(eqx.Module):
         assert self.axial_position is not None
         carried = _from_axis(self.axial.x, absolute, self.axial_position)
         return poisson_boltzmann_guess(problem, problem.relative(carried))
+
+    @property
+    def closed(self) -> Bool[Array, ""]:
+        """Whether the pore is closed, so that nothing flows."""
+        return ~jnp.isnan(self.closed_at)
 
     @property
     def thermal_voltage(self) -> Float[Array, ""]:
@@ -111,6 +119,7 @@ def discretize(channel: Channel, nodes: int, resolution: float | None = None) ->
 
 @eqx.filter_jit
 def _discretize_axial(channel: Channel, nodes: int) -> Discretized:
+    channel, closed_at = opened(channel)
     mesh = make_mesh(channel, nodes)
     # Each with integrals of its own: what a mesh's quadrature misses shows in their difference.
     elements = tuple(make_elements(channel, each) for each in (mesh.coarse.coarse, mesh.coarse, mesh))
@@ -131,12 +140,14 @@ def _discretize_axial(channel: Channel, nodes: int) -> Discretized:
         temperature=channel.temperature,
         mouths=jnp.stack([jnp.asarray(channel.pore.start, float), jnp.asarray(channel.pore.end, float)]),
         ohmic_flux=ohmic_flux,
-        permeability=1 / (1 / elements[-1].conductance).sum(1),
+        permeability=jnp.where(jnp.isnan(closed_at), 1 / (1 / elements[-1].conductance).sum(1), 0.0),
+        closed_at=closed_at,
         scheme=AXIAL_SCHEME,
     )
 
 
 def _made_axisymmetric(channel: Channel, axial: Discretized, resolution: float) -> Discretized:
+    channel, _ = opened(channel)
     mesh = make_axisymmetric_mesh(channel, resolution)
     meshes = (mesh.coarse.coarse, mesh.coarse, mesh)
     return dataclasses.replace(

@@ -132,27 +132,29 @@ def assess(
     density = scheme.flux_density(fine.problem, fine.unknowns, discretized.x, discretized.r)
     # A factor, not a `where`: the derivative of what is not known must be NaN as well, not zero.
     known = jnp.where(lost[1] | lost[2], jnp.nan, 1.0)
-    valid = lambda value: known * value
+    closed = discretized.closed
+    valid = lambda value: jnp.where(closed, 0.0, known * value)  # of what flows
+    solved = lambda value: jnp.where(closed, jnp.nan, known * value)
     worst = jnp.where(lost[2], fine.report.worst, coarse.report.worst * jnp.array([1, 2]))
     state = State(
         voltage=voltage,
         x=discretized.x,
         r=discretized.r,
-        potential=valid(fine.unknowns[0] * discretized.thermal_voltage),
-        concentration=valid(scheme.concentrations(fine.problem, fine.unknowns)),
-        flux_density=None if density is None else valid(density / units.MILLIMOLAR_PER_CHARGE_DENSITY),
-        resistance=valid(_resistances(discretized, (coarse, fine), found[1:], current)),
+        potential=solved(fine.unknowns[0] * discretized.thermal_voltage),
+        concentration=solved(scheme.concentrations(fine.problem, fine.unknowns)),
+        flux_density=None if density is None else solved(density / units.MILLIMOLAR_PER_CHARGE_DENSITY),
+        resistance=solved(_resistances(discretized, (coarse, fine), found[1:], current)),
         flux=valid(flux / units.MILLIMOLAR_PER_CHARGE_DENSITY),
         ion_current=valid(flux * current_per_flux),
         current=valid(current),
         mesh_current=valid(on_meshes),
-        status=_status([each.report.status for each in solutions], error),
+        status=jnp.where(closed, Status.CLOSED, _status([each.report.status for each in solutions], error)),
         conservation_error=valid(jax.lax.stop_gradient(nonconservation)),
         discretization_error=valid(jax.lax.stop_gradient(error)),
         elements=jnp.asarray(discretized.x.size - 1),
         iterations=sum(each.report.iterations for each in solutions),
         worst_ion=worst[0] - 1,
-        worst_x=jnp.where(jnp.isnan(known), discretized.x[worst[1]], jnp.nan),
+        worst_x=jnp.where(closed, discretized.closed_at, jnp.where(jnp.isnan(known), discretized.x[worst[1]], jnp.nan)),
     )
     if fine.report.sensitivity is None:
         return state, None

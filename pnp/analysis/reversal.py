@@ -110,7 +110,8 @@ def reversal_of_discretized(discretized: Discretized, guess: Float[Array, ""]) -
     root = jax.lax.while_loop(lambda given: given.searching, step, first).root
     # A search that has gone to an end of its bracket, where no current was computed, has seen no change of sign.
     inside = (root > first.low + 2 * TOLERANCE) & (root < first.high - 2 * TOLERANCE)
-    return implicit_root(_current, jnp.where(inside, root, jnp.nan), discretized)
+    # Nor has one through a closed pore.
+    return implicit_root(_current, jnp.where(inside & ~fixed.closed, root, jnp.nan), discretized)
 
 
 def _current(voltage: Float[Array, ""], discretized: Discretized) -> Float[Array, ""]:

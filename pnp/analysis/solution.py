@@ -44,7 +44,7 @@ class CaseResult(eqx.Module):
     worst_ion: Int[Numbers, "*case"]
     """Unconverged, the unknown that kept changing most: the index of an ion, or −1 for the potential."""
     worst_x: Float[Numbers, "*case"]
-    """Where it kept changing, nm; NaN if converged."""
+    """Where it kept changing, nm, or where the pore is closed; NaN otherwise."""
 
 
 class Currents(CaseResult):
@@ -84,6 +84,8 @@ def status_message(
     if status == Status.MESH_TOO_COARSE:
         known = f"is estimated as {100 * error:.2g} %" if np.isfinite(error) else "is not known"
         return text.replace("may be above 1 %", f"{known} and may be above 1 %")
+    if status == Status.CLOSED:
+        return f"{text}, at {'xz'[discretization.dimension - 1]} = {worst_x:.4g} nm"
     if status != Status.NOT_CONVERGED:
         return text
     what = "the potential" if worst_ion < 0 else f"the concentration of {ion_names[worst_ion]}"
@@ -91,7 +93,8 @@ def status_message(
 
 
 class State(CaseResult):
-    """A steady state at one voltage, in numbers. Unconverged, every one of them is NaN (see `status`)."""
+    """A steady state at one voltage, in numbers. Unconverged, every one of them is NaN (see `status`); of a closed pore
+    what flows is zero, and all else is NaN."""
 
     x: Float[Array, " node"] = eqx.field(
         metadata=labels("nm", "position along the axis from inside to outside, 0 at the inside mouth")

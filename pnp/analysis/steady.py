@@ -306,7 +306,7 @@ def _crossing(voltage, current, slope) -> tuple[float, float, float, float] | No
     """
     order = np.argsort(voltage)
     v, i, slope = (each[order][np.isfinite(current[order])] for each in (voltage, current, slope))
-    zero = np.abs(i) <= TOLERANCE * np.abs(slope)
+    zero = (np.abs(i) <= TOLERANCE * np.abs(slope)) & (slope != 0)  # a closed pore has no reversal potential
     i = np.where(zero, 0.0, i)
     found = [(at, at, 1.0, at) for at in v[zero]]
     for k in np.flatnonzero(np.sign(i[:-1]) * np.sign(i[1:]) < 0):

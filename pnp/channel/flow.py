@@ -49,7 +49,7 @@ def flow_warning(channel: Channel) -> str | None:
     if not channel.pore.charge:
         return None
     share, largest, at = (float(each) for each in convected_share(channel))
-    if not share > WORTH_SAYING:
+    if not share > WORTH_SAYING:  # nor if it is not a number, as of a closed pore
         return None
     most = f" (up to {100 * largest:.2g} % at x = {round(at, 3) + 0.0:g} nm)" if largest > 1.1 * share else ""
     return (

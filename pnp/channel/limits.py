@@ -9,3 +9,15 @@ no current already; at 700 kT its concentration underflows to zero, and its chem
 
 STEEPEST_WALL = 20.0
 """Largest |dR/dx| of the wall: in two dimensions the mesh follows it, and would fold beyond."""
+
+LARGEST = {
+    "concentration": 1e5,  # mM
+    "length": 1e9,  # nm, of pores and radii: 1 m
+    "permittivity": 1e6,
+    "diffusivity": 1e5,  # nm²/ns; that of H⁺ in water is 9.3
+    "factor": 1e6,
+    "charge": 1e9,  # e
+    "charge density": 1e4,  # M
+    "surface charge": 1e3,  # C/m²
+}
+"""What no number of a channel exceeds that means something; the solver's arithmetic would overflow far beyond."""

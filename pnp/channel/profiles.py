@@ -43,6 +43,14 @@ class Profile(eqx.Module):
         breakpoints, nm. Of a function, whose features are not known, everywhere."""
         return [start + (end - start) * (np.arange(FUNCTION_SAMPLES) + 0.5) / FUNCTION_SAMPLES]
 
+    def smallest(self, start: Any, end: Any) -> tuple[Float[Array, ""], Float[Array, ""]]:
+        """(position in nm, value) where the quantity is smallest from `start` to `end`; of a function, at the points
+        where a mesh looks at it. The numbers may be traced."""
+        (x,) = self.looked_at(start, end)
+        values = self(x)
+        at = jnp.argmin(values)
+        return x[at], values[at]
+
     def table(self) -> "Table | None":
         """Its values at the positions it is given at, where a repeated position is a jump; None if it has none."""
         return None
@@ -69,6 +77,9 @@ class Constant(Profile):
 
     def looked_at(self, start, end):
         return []
+
+    def smallest(self, start, end):
+        return jnp.asarray(start, float), jnp.asarray(self.value, float)
 
     def extremes(self, start, end):
         return np.array([start]), np.array([self.value], float)
@@ -113,6 +124,12 @@ class Table(Profile):
 
     def looked_at(self, start, end):
         return [self.x] if self.x.size > SHORT_TABLE else []
+
+    def smallest(self, start, end):
+        x = jnp.clip(self.x, start, end)
+        values = jnp.where(x == self.x, self.y, jnp.interp(x, self.x, self.y))
+        at = jnp.argmin(values)
+        return x[at], values[at]
 
     def table(self):
         return self
@@ -187,6 +204,10 @@ class Circle(Profile):
 
     def looked_at(self, start, end):
         return self.radius.looked_at(start, end)
+
+    def smallest(self, start, end):
+        x, radius = self.radius.smallest(start, end)
+        return x, jnp.pi * radius**2
 
     def extremes(self, start, end):
         x, radius = self.radius.extremes(start, end)

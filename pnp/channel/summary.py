@@ -10,6 +10,7 @@ import numpy as np
 from pnp import units
 from pnp.channel.activity import Steric
 from pnp.channel.channel import Channel
+from pnp.channel.closed import closed_at
 from pnp.channel.flow import flow_warning
 from pnp.channel.integral import integral
 from pnp.channel.limits import MAX_POSITION_ENERGY
@@ -28,6 +29,10 @@ class Summary(NamedTuple):
 def summarize(channel: Channel) -> Summary:
     """A channel with known numbers in the units of `pnp.units`, and warnings on its validity."""
     start, end = float(channel.pore.start), float(channel.pore.end)
+    closed = float(_closed_at(channel))
+    if not np.isnan(closed):
+        where = f"the pore is closed at x = {closed:.4g} nm, where its radius is not positive: no current flows"
+        return Summary([("channel", channel.name), ("pore length", f"{end - start:.4g} nm")], [where])
     given_at, area = channel.pore.area.extremes(start, end)
     radius = np.sqrt(area / np.pi)
     density, total, debye, (first, last), born_energy = jax.tree.map(np.asarray, _computed(channel))
@@ -59,6 +64,9 @@ def summarize(channel: Channel) -> Summary:
         ("domain", f"x = {first:.4g} to {last:.4g} nm"),
     ]
     return Summary(lines, _warnings(channel, radius, density, debye))
+
+
+_closed_at = eqx.filter_jit(closed_at)
 
 
 @eqx.filter_jit

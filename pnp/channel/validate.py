@@ -9,8 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from pnp.channel.charge import WallCharge
 from pnp.channel.diffusivity_law import Walden
-from pnp.channel.limits import MAX_POSITION_ENERGY, STEEPEST_WALL, TEMPERATURES
+from pnp.channel.limits import LARGEST, MAX_POSITION_ENERGY, STEEPEST_WALL, TEMPERATURES
 from pnp.channel.profiles import Circle, Profile
 from pnp.theory.checks import NEUTRALITY
 from pnp.theory.water import WATER_TEMPERATURES
@@ -18,6 +19,7 @@ from pnp.tracing import is_traced
 
 if TYPE_CHECKING:
     from pnp.channel.channel import Channel
+    from pnp.channel.pore import Pore
 
 
 def problems(channel: "Channel") -> list[str]:
@@ -45,8 +47,9 @@ def problems(channel: "Channel") -> list[str]:
     found += _ion_problems(channel) + _activity_problems(channel) + _membrane_problems(channel)
     found += _charge_problems(channel)
     start, end = float(channel.pore.start), float(channel.pore.end)
-    if not (np.isfinite([start, end]).all() and end > start):
-        return [*found, f"pore: must have a positive length, not {end - start:g} nm"]
+    if not (end > start and end - start <= LARGEST["length"]):
+        most = f"and at most {LARGEST['length']:g} nm"
+        return [*found, f"pore: must have a positive length {most}, not {end - start:g} nm"]
     return found + _profile_problems(channel)
 
 
@@ -58,23 +61,35 @@ def _profile_problems(channel: "Channel") -> list[str]:
         finite: np.isfinite,
         bounded: lambda values: np.abs(values) <= MAX_POSITION_ENERGY,
     }
-    area = pore.area
-    rules: list[tuple[str, Profile, str]] = [
-        ("radius", area.radius, positive) if isinstance(area, Circle) else ("area", area, positive),
-        *([] if pore.permittivity is None else [("permittivity", pore.permittivity, positive)]),
-        ("diffusivity_factor", pore.diffusivity_factor, positive),
-        *((f"diffusivity.{name}", own, positive) for name, own in pore.diffusivity.items()),
-        *((f"pmf.{name}", own, bounded) for name, own in pore.pmf.items()),
-        *((f"charge.{i}.density", c.density, finite) for i, c in enumerate(pore.charge) if hasattr(c, "density")),
+    area, length = pore.area, LARGEST["length"]
+    densities = [(i, charge.density, isinstance(charge, WallCharge)) for i, charge in _with_density(pore)]
+    rules: list[tuple[str, Profile, str, float]] = [
+        ("radius", area.radius, finite, length) if isinstance(area, Circle) else ("area", area, finite, length**2),
+        *([("permittivity", pore.permittivity, positive, LARGEST["permittivity"])] if pore.permittivity else []),
+        ("diffusivity_factor", pore.diffusivity_factor, positive, LARGEST["factor"]),
+        *((f"diffusivity.{name}", own, positive, LARGEST["diffusivity"]) for name, own in pore.diffusivity.items()),
+        *((f"pmf.{name}", own, bounded, np.inf) for name, own in pore.pmf.items()),
+        *(
+            (f"charge.{i}.density", density, finite, LARGEST["surface charge" if on_wall else "charge density"])
+            for i, density, on_wall in densities
+        ),
     ]
-    for name, profile, rule in rules:
+    for name, profile, rule, largest in rules:
         x, values = profile.extremes(float(pore.start), float(pore.end))
-        sound = sound_if[rule](values)
+        sound, small = sound_if[rule](values), np.abs(values) <= largest
         hint = " (to keep an ion out, give it a pmf of some 40 kT)" if name.startswith("diffusivity") else ""
         if not sound.all():
             at = int(np.argmin(sound))
             found.append(f"pore.{name}: {rule}{hint}, but is {values[at]:g} at x = {x[at]:.4g} nm")
+        elif not small.all():
+            at = int(np.argmin(small))
+            found.append(f"pore.{name}: must be {largest:g} at most, but is {values[at]:g} at x = {x[at]:.4g} nm")
     return found
+
+
+def _with_density(pore: "Pore") -> list[tuple[int, Any]]:
+    """Charges that have a density, with their indices."""
+    return [(i, charge) for i, charge in enumerate(pore.charge) if hasattr(charge, "density")]
 
 
 def _water_problems(channel: "Channel", temperature: float) -> list[str]:
@@ -94,8 +109,9 @@ def _ion_problems(channel: "Channel") -> list[str]:
     found = []
     for name in channel.ion_names:
         ion = channel.ions[name]
-        if not float(ion.diffusivity) > 0:
-            found.append(f"ions.{name}.diffusivity: must be positive, not {ion.diffusivity}")
+        if not 0 < float(ion.diffusivity) <= LARGEST["diffusivity"]:
+            most = f"must be positive and at most {LARGEST['diffusivity']:g} nm²/ns"
+            found.append(f"ions.{name}.diffusivity: {most}, not {float(ion.diffusivity):g}")
         if channel.pore.born and ion.valence and (ion.radius is None or not float(ion.radius) > 0):
             given = "is not known" if ion.radius is None else f"must be positive, not {ion.radius}"
             found.append(f"ions.{name}.radius: {given}, and the Born energy needs it (nm)")
@@ -117,8 +133,9 @@ def _membrane_problems(channel: "Channel") -> list[str]:
     if not isinstance(charges, tuple) or len(charges) != 2:
         return [*found, "membrane.surface_charge: must be two numbers (C/m²), of the inside and of the outside face"]
     for side, charge in zip(("inside", "outside"), charges, strict=True):
-        if not np.isfinite(charge):
-            found.append(f"membrane.surface_charge.{side}: must be finite, not {float(charge):g} C/m²")
+        if not abs(float(charge)) <= LARGEST["surface charge"]:
+            within = f"must be finite and within ±{LARGEST['surface charge']:g} C/m²"
+            found.append(f"membrane.surface_charge.{side}: {within}, not {float(charge):g} C/m²")
     return found
 
 
@@ -130,9 +147,10 @@ def _charge_problems(channel: "Channel") -> list[str]:
             found.append(f"pore.charge.{i}.width: must be positive, not {number('width'):g} nm")
         if hasattr(charge, "edge") and not number("edge") >= 0:
             found.append(f"pore.charge.{i}.edge: must be 0 or more, not {number('edge'):g} nm")
-        for name, unit in (("amount", "e"), ("position", "nm")):
-            if hasattr(charge, name) and not np.isfinite(number(name)):
-                found.append(f"pore.charge.{i}.{name}: must be finite, not {number(name):g} {unit}")
+        for name, unit, largest in (("amount", "e", LARGEST["charge"]), ("position", "nm", LARGEST["length"])):
+            if hasattr(charge, name) and not abs(number(name)) <= largest:
+                within = f"must be finite and within ±{largest:g} {unit}"
+                found.append(f"pore.charge.{i}.{name}: {within}, not {number(name):g} {unit}")
         if hasattr(charge, "start") and not number("end") > number("start"):
             ends = f"{number('end'):g} nm, {number('start'):g} nm"
             found.append(f"pore.charge.{i}.end: must lie after start; they are {ends}")
@@ -141,9 +159,12 @@ def _charge_problems(channel: "Channel") -> list[str]:
 
 def bath_problem(bath: Mapping[str, float], valence: Mapping[str, int]) -> str | None:
     """What is wrong with a bath (mM by ion), or None: it must hold ions and be neutral."""
-    bad = [k for k, c in bath.items() if not (np.isfinite(c) and c >= 0)]
+    bad = [k for k, c in bath.items() if not 0 <= c <= LARGEST["concentration"]]
     if bad:
-        return f"the concentration of {bad[0]} cannot be {bath[bad[0]]:g} mM"
+        return (
+            f"the concentration of {bad[0]} cannot be {bath[bad[0]]:g} mM; it is between 0 and "
+            f"{LARGEST['concentration']:g} mM"
+        )
     charge = {k: valence[k] * float(c) for k, c in bath.items()}
     net, total = sum(charge.values()), sum(map(abs, charge.values()))
     if total == 0:
@@ -165,6 +186,8 @@ def axisymmetric_problems(channel: "Channel") -> list[str]:
     if is_traced(channel):
         return []
     with jax.ensure_compile_time_eval():
+        if channel.pore.area.smallest(channel.pore.start, channel.pore.end)[1] <= 0:
+            return []  # closed, and not solved
         wall = _wall(channel)
         x, radius = np.asarray(wall.x), np.asarray(wall.radius)
         return _wall_problems(x, radius) + _mouth_problems(channel, radius) + _depth_problems(channel)
@@ -177,10 +200,9 @@ def wall_stretches(channel: "Channel") -> int:
 
 
 def _wall_problems(x: np.ndarray, radius: np.ndarray) -> list[str]:
-    sound = np.isfinite(radius) & (radius > 0)
+    sound = np.isfinite(radius)
     if not sound.all():
-        at = int(np.argmin(sound))
-        return [f"pore.radius: the wall's must be positive, but is {radius[at]:g} nm at x = {x[at]:.4g} nm"]
+        return [f"pore.radius: the wall's must be finite, but is not at x = {x[np.argmin(sound)]:.4g} nm"]
     distinct = np.diff(x) > 1e-9 * (x[-1] - x[0])
     slope = np.where(distinct, np.diff(radius), 0.0) / np.where(distinct, np.diff(x), 1.0)
     at = int(np.abs(slope).argmax())

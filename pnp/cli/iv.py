@@ -193,7 +193,7 @@ def _warn_of_points(curve: "IVCurve | Hysteresis") -> None:
     from pnp.analysis.hysteresis import Hysteresis
     from pnp.settings import Status
 
-    statuses = [Status.MULTIPLE_SOLUTIONS, Status.MESH_TOO_COARSE, Status.NOT_CONVERGED]
+    statuses = [Status.MULTIPLE_SOLUTIONS, Status.MESH_TOO_COARSE, Status.NOT_CONVERGED, Status.CLOSED]
     if isinstance(curve, Hysteresis):
         _warn_of(curve.up, statuses, "")
         _warn_of(curve.down, statuses[1:], " on the way down")  # multiple solutions concern both sweeps

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pnp.cli.options import (
+    BAD_INPUT,
     NOT_CONVERGED,
     PICTURES,
     ChannelArgument,
@@ -67,6 +68,8 @@ def profile(
         solution = solve(loaded, millivolts, discretization=discretization, throw=False)
     if int(solution.status) == Status.NOT_CONVERGED:
         fail(f"{loaded.name} at {millivolts:g} mV {solution.message}", NOT_CONVERGED)
+    if int(solution.status) == Status.CLOSED:
+        fail(f"{loaded.name}: {solution.message}; there is no profile", BAD_INPUT)
     _print(solution)
     with files_checked():
         if output:

@@ -37,6 +37,8 @@ def read_hole(path: str | Path, *, frame: int = 1, offset: float = 0.0) -> tuple
     path = Path(path)
     if frame < 1:
         raise HoleError(f"frame must be 1 or more, not {frame}")
+    if not math.isfinite(offset):
+        raise HoleError(f"the offset must be finite, not {offset} nm")
     try:
         size = path.stat().st_size
         if size > MAX_HOLE_BYTES:
@@ -52,12 +54,6 @@ def read_hole(path: str | Path, *, frame: int = 1, offset: float = 0.0) -> tuple
     if np.any(np.diff(x) <= 0):
         at = int(np.argmax(np.diff(x) <= 0)) + 1
         raise HoleError(f"{path}, line {lines[at]}: the coordinate does not increase")
-    if not np.all(radius + offset > 0):
-        at = int(np.argmin(radius))
-        raise HoleError(
-            f"{path}, line {lines[at]}: the radius {radius[at]:.4g} nm with the offset {offset:g} nm is not "
-            "positive; the pore is closed there"
-        )
     return x - x[0], radius + offset
 
 

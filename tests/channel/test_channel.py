@@ -33,7 +33,7 @@ def channel(**changes):
         ({"inside": {"K": -1, "Cl": -1}}, ["inside", "K", "-1 mM"]),
         ({"inside": {**SALT, "Na": 1}}, ["inside.Na", "no such ion"]),
         ({"ions": ["K", "Kl"]}, ["Kl"]),
-        ({"area": -1.0}, ["pore.area", "positive"]),
+        ({"area": np.inf}, ["pore.area", "finite"]),
         ({"permittivity": 0.0}, ["pore.permittivity", "positive"]),
         ({"diffusivity": {"Cl": 0.0}}, ["pore.diffusivity.Cl", "pmf of some 40 kT"]),
         ({"pmf": {"Cl": 1e4}}, ["pore.pmf.Cl", "300 kT"]),
@@ -55,15 +55,15 @@ def test_refused_with_a_reason(changes, words):
 
 def test_every_problem_is_named_at_once():
     with pytest.raises(pnp.ChannelError) as caught:
-        channel(inside={"K": 150, "Cl": 100}, area=-1.0, temperature=1.0)
+        channel(inside={"K": 150, "Cl": 100}, area=np.nan, temperature=1.0)
     assert all(word in str(caught.value) for word in ("electroneutral", "pore.area", "temperature"))
 
 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"area": [1.0, 2.0, -1e-9, 1.0]}, "pore.area: must be positive, but is -1e-09 at x = 1 nm"),
-        ({"area": lambda x: 1.9 - x}, "pore.area: must be positive, but is -0.0005 at x = 1.9"),
+        ({"area": [1.0, 2.0, np.nan, 1.0]}, "pore.area: must be finite, but is nan at x = 1 nm"),
+        ({"permittivity": lambda x: 1.9 - x}, "pore.permittivity: must be positive, but is -0.0005 at x = 1.9"),
         ({"fixed_charge": [0.0, 0.0, np.nan, 0.0]}, "pore.charge.0.density: must be finite, but is nan at x = 1 nm"),
         ({"pmf": {"K": [0.0, 0.0, 400.0, 0.0]}}, "pore.pmf.K: must stay within ±300 kT, but is 400 at x = 1 nm"),
         ({"diffusivity": {"K": [1.0, 1.0, 0.0, 1.0]}}, "pore.diffusivity.K: must be positive .*, but is 0 at x = 1 nm"),

@@ -75,7 +75,7 @@ def test_energies_are_converted_at_the_temperature_they_come_with():
         ({"pore.radius.3": 1.0, "pore.radius.scale": 2.0}, ValueError, ["pore.radius.3", "set the same numbers"]),
         ({"pore.charge.0.amount": 1.0, "pore.charge.0.density": 1.0}, ValueError, ["set the same numbers"]),
         ({"inside.K": 7.0}, pnp.ChannelError, ["inside: ", "not electroneutral"]),
-        ({"pore.radius.offset": -0.45}, pnp.ChannelError, ["pore.radius: must be positive"]),
+        ({"pore.radius.offset": np.inf}, pnp.ChannelError, ["pore.radius: must be finite"]),
         ({"pore.charge.0.end": -1.0}, pnp.ChannelError, ["pore.charge.0.end: must lie after start"]),
     ],
 )

@@ -154,7 +154,7 @@ def test_overrides_are_numbers_of_the_channel(name, path, value, expected):
     ("overrides", "words"),
     [
         ({"pore.radius": "1 nm"}, ["ompf: 1 mistake", "pore.radius: expected a plain number"]),
-        ({"pore.radius.scale": -1}, ["pore.radius: must be positive"]),
+        ({"pore.radius.scale": "nan"}, ["pore.radius"]),
         ({"pore.radius.99": 1.0}, ["pore.radius.99: the channel has no such number"]),
         ({"pore.permittivity.scale": 0}, ["pore.permittivity: must be positive"]),
         ({"pore.radius": 2.0, "pore.radius.scale": 2.0}, ["set the same numbers"]),

@@ -7,16 +7,19 @@ import numpy as np
 from scipy import constants
 from scipy.integrate import quad, solve_bvp
 
+from pnp import theory
+
 THERMAL = constants.k * 298.15 / constants.e
 FARADAY = constants.e * constants.N_A
+WATER = float(theory.water_permittivity())
 
 
-def slope_of(surface_charge, permittivity=78.4):
+def slope_of(surface_charge, permittivity=WATER):
     """σ/ε₀ε (kT/e per nm) of a surface charge (C/m²): the slope of φ at the wall."""
     return surface_charge / (constants.epsilon_0 * permittivity * THERMAL) * 1e-9
 
 
-def debye(concentration, permittivity=78.4):
+def debye(concentration, permittivity=WATER):
     """λ (nm) of a 1:1 salt (mM)."""
     return 1e9 * np.sqrt(constants.epsilon_0 * permittivity * THERMAL / (2 * FARADAY * concentration))
 

@@ -21,7 +21,7 @@ from validation.channels import NODES, VOLTAGES, layers
 
 SOURCE = "Born (1920) Z. Phys. 1:45; Kramers (1940) Physica 7:284; Scharfetter & Gummel (1969) IEEE Trans. ED 16:64"
 LENGTHS = np.array([1.0, 1.5, 1.0])  # nm
-WATER = 78.4
+WATER = float(theory.water_permittivity())
 RADII = {"K": 0.138, "Cl": 0.181}  # nm, Shannon's
 SALT = {"K": pnp.Ion(1, 1.957, RADII["K"]), "Cl": pnp.Ion(-1, 2.032, RADII["Cl"])}
 GATE = {k: [0.0, float(theory.born_energy(r, 1, 20.0, WATER)), 0.0] for k, r in RADII.items()}  # kT

@@ -34,9 +34,11 @@ def _temperature(info: ValidationInfo) -> float:
 Rows = list[tuple[float, float]]
 
 
-def profile(kind: q.Kind, *, positive: bool = False):
-    """A scalar, or a table [[x, value], …] in which a repeated x is a jump."""
+def profile(kind: q.Kind, *, positive: bool = False, may_close: bool = False):
+    """A scalar, or a table [[x, value], …] in which a repeated x is a jump; with `may_close` the pore is closed where a
+    value of a table is not positive."""
     one = TypeAdapter(quantity(kind, positive=positive))
+    in_table = TypeAdapter(quantity(kind, positive=positive and not may_close))
     position = TypeAdapter(quantity(q.LENGTH))
 
     def parse(value: Any, info: ValidationInfo) -> float | Rows:
@@ -52,7 +54,7 @@ def profile(kind: q.Kind, *, positive: bool = False):
                 raise ValueError(f"row {number} must be [x, value], not {q.shown(row)}")
             x, y = (
                 checked(position, row[0], info, f"row {number}: "),
-                checked(one, row[1], info, f"row {number}: "),
+                checked(in_table, row[1], info, f"row {number}: "),
             )
             if rows and x < rows[-1][0]:
                 raise ValueError(f"row {number}: x = {x:g} nm comes after {rows[-1][0]:g} nm; positions must increase")
@@ -93,7 +95,7 @@ class HoleTable(Section):
     offset: quantity(q.LENGTH) = 0.0
 
 
-_RADII = TypeAdapter(profile(q.LENGTH, positive=True))
+_RADII = TypeAdapter(profile(q.LENGTH, positive=True, may_close=True))
 
 
 def _radius(value: Any, info: ValidationInfo) -> Any:

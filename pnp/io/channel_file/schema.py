@@ -93,7 +93,7 @@ class PoreSection(Section):
     start: quantity(q.POSITION) = 0.0
     length: quantity(q.LENGTH, positive=True) | None = None
     radius: Radius | None = None
-    area: profile(q.AREA, positive=True) | None = None
+    area: profile(q.AREA, positive=True, may_close=True) | None = None
     permittivity: profile(q.NUMBER, positive=True) | None = None
     diffusivity_factor: profile(q.NUMBER, positive=True) = 1.0
     diffusivity: dict[str, profile(q.DIFFUSIVITY, positive=True)] = {}
