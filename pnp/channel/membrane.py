@@ -13,14 +13,16 @@ class Membrane(eqx.Module):
     - permittivity: relative; 2 is that of liquid hydrocarbons, and so of the tails of lipids (Huang & Levitt, 1977,
       Biophys. J. 17:111).
     - surface_charge: on its inside and its outside face, C/m².
+    - charged_within: how far from the rim of the mouth each face is charged, nm; None for all of it.
     """
 
     permittivity: Number = 2.0
     surface_charge: tuple[Number, Number] = (0.0, 0.0)
+    charged_within: tuple[Number | None, Number | None] = (None, None)
 
     def reflected(self) -> "Membrane":
         """The same membrane with x turned round."""
-        return Membrane(self.permittivity, self.surface_charge[::-1])
+        return Membrane(self.permittivity, self.surface_charge[::-1], self.charged_within[::-1])
 
 
 class Reservoir(eqx.Module):
@@ -30,13 +32,15 @@ class Reservoir(eqx.Module):
       1/(4 σ a) (Hall, 1975, J. Gen. Physiol. 66:531). Its last element reaches to infinity. In two dimensions it is a
       half-space without bounds.
     - kind "cone": the radius grows linearly from that of the mouth to `radius` over `length` (nm). In two dimensions it
-      is a cylinder of that length and radius.
+      is a cylinder of that length and radius, with the bath at its end; `side` says what is around it: a "wall", which
+      neither ions nor field cross, or the "bath".
     - kind "none": the bath begins at the mouth.
     """
 
     kind: str = eqx.field(static=True, default="hall")
     length: Number | None = None
     radius: Number | None = None
+    side: str = eqx.field(static=True, default="wall")
 
     def area(self, distance, mouth_area):
         """Cross-section in nm² at `distance` (nm) from a mouth of `mouth_area` (nm²)."""

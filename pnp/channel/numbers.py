@@ -298,6 +298,9 @@ def _of_surroundings(channel: "Channel") -> Iterator[ChannelNumber]:
     for i, side in enumerate(SIDES):
         where = lambda c, i=i: c.membrane.surface_charge[i]
         yield leaf(f"membrane.surface_charge.{side}", q.SURFACE_CHARGE, where)
+        if channel.membrane.charged_within[i] is not None:
+            within = lambda c, i=i: c.membrane.charged_within[i]
+            yield leaf(f"membrane.charged_within.{side}", q.LENGTH, within)
     yield from _of_activity(channel)
 
 

@@ -59,7 +59,7 @@ def summarize(channel: Channel) -> Summary:
         ("fixed charge", f"{total:+.4g} e in all, {_tidy(density.min())} to {_tidy(density.max())} M"),
         *_born(channel, born_energy.T),
         ("activity model", channel.activity_model.describe(channel.bath_permittivity, channel.temperature)),
-        ("reservoirs", ", ".join(r.kind for r in channel.reservoirs)),
+        ("reservoirs", ", ".join(map(_reservoir, channel.reservoirs))),
         ("membrane", _membrane(channel.membrane)),
         ("domain", f"x = {first:.4g} to {last:.4g} nm"),
     ]
@@ -91,12 +91,23 @@ def _born(channel, energy: np.ndarray) -> list[tuple[str, str]]:
 
 
 def _membrane(membrane) -> str:
-    inside, outside = (f"{s:+.4g} mC/m²" if s else "uncharged" for s in 1e3 * np.asarray(membrane.surface_charge))
+    inside, outside = (
+        (f"{sigma:+.4g} mC/m²{_within(reach)}" if sigma else "uncharged")
+        for sigma, reach in zip(1e3 * np.asarray(membrane.surface_charge), membrane.charged_within, strict=True)
+    )
     if inside == outside:
         charge = inside if inside == "uncharged" else f"{inside} on both faces"
     else:
         charge = f"inside {inside}, outside {outside}"
     return f"permittivity {float(membrane.permittivity):g}, {charge} (2D only)"
+
+
+def _within(reach) -> str:
+    return "" if reach is None else f" within {float(reach):g} nm of the mouth"
+
+
+def _reservoir(reservoir) -> str:
+    return f"cone (in 2D with the {reservoir.side} around it)" if reservoir.kind == "cone" else reservoir.kind
 
 
 def _warnings(channel, radius, density, debye) -> list[str]:

@@ -136,6 +136,9 @@ def _membrane_problems(channel: "Channel") -> list[str]:
         if not abs(float(charge)) <= LARGEST["surface charge"]:
             within = f"must be finite and within ±{LARGEST['surface charge']:g} C/m²"
             found.append(f"membrane.surface_charge.{side}: {within}, not {float(charge):g} C/m²")
+    for side, reach in zip(("inside", "outside"), channel.membrane.charged_within, strict=True):
+        if reach is not None and not 0 < float(reach) <= LARGEST["length"]:
+            found.append(f"membrane.charged_within.{side}: must be a positive length, not {float(reach):g} nm")
     return found
 
 

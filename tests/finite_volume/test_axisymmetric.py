@@ -115,6 +115,40 @@ def test_volumes_and_charges_are_those_of_the_pore(radii):
     assert charge == pytest.approx(whole, rel=1e-4)  # rings are integrated by Gauss points
 
 
+def test_faces_are_charged_up_to_a_distance_from_the_mouth():
+    """Each by itself: 5 nm around the inner mouth, all of the outer face."""
+    channel = pore([1.0, 3.0], 0.0, 10.0, membrane=Membrane(2.0, (0.01, -0.03), (5.0, None)))
+    grid, made = eqx.filter_jit(lambda c: ((grid := make_axisymmetric_mesh(c, 1.0)), make_cells(c, grid)))(channel)
+    rim = float(grid.r[grid.membrane_slices[1], -1])
+    whole = np.pi * (0.01 * (6.0**2 - 1.0**2) - 0.03 * (rim**2 - 3.0**2)) * units.CHARGE_DENSITY_PER_SURFACE_CHARGE
+    charge = np.asarray(made.edges.charge).sum() / units.MILLIMOLAR_PER_CHARGE_DENSITY
+    assert charge == pytest.approx(whole, rel=1e-12)
+    inner = np.asarray(made.edges.charge)[:, :, : grid.membrane_slices[0] + 1].sum()
+    assert inner / units.MILLIMOLAR_PER_CHARGE_DENSITY == pytest.approx(
+        np.pi * 0.01 * 35.0 * units.CHARGE_DENSITY_PER_SURFACE_CHARGE, rel=1e-12
+    )
+    turned = channel.reflected().membrane
+    assert [None if reach is None else float(reach) for reach in turned.charged_within] == [None, 5.0]
+
+
+@pytest.mark.parametrize("side", ["wall", "bath"])
+def test_nothing_leaves_a_container_by_its_wall(side):
+    """The current through every slice of a container is that through the pore, unless the bath is around it too."""
+    channel = pore([1.0, 1.0], 0.0, 2.0, reservoirs=(Reservoir("cone", 8.0, 4.0, side), Reservoir("none")))
+    found, _ = state(channel, 100.0)
+    z, r = np.asarray(found.x), np.asarray(found.r)
+    middle = (r[1:] + r[:-1]) / 2
+    density = np.asarray(found.flux_density)[0] @ channel.valence
+    along = (density * np.pi * np.diff(middle**2, axis=1)).sum(1)
+    pore_slab = np.searchsorted(z, 1.0)
+    outermost, within = along[1] / along[pore_slab], along[np.searchsorted(z, 0.0) + 2] / along[pore_slab]
+    assert within == pytest.approx(1.0, rel=1e-9)
+    if side == "wall":
+        assert outermost == pytest.approx(1.0, rel=1e-9)
+    else:
+        assert outermost < 0.9
+
+
 def test_equilibrium_is_exactly_still():
     still, moving = state(CONE, 0.0)[0], state(CONE, 25.0)[0]
     assert abs(float(still.current)) < 1e-14 * abs(float(moving.current))

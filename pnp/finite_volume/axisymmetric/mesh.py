@@ -272,13 +272,16 @@ def _charge(channel: Channel, mesh: AxisymmetricMesh, at, quarters, solid):
             charge = charge.at[2 * end + 1].add(line * area(middle, edges[:, 1:]))
     # On the wall and on the faces: in the quarters of the solid next to them.
     charge = charge.at[jnp.array([0, 2]), :, wall].add(half(channel.pore.wall_charge) * h / 2)
-    low, high = r[:, :-1], r[:, 1:]
-    rings = jnp.pi * (high - low) * jnp.stack([0.75 * low + 0.25 * high, 0.25 * low + 0.75 * high])
     for side, (slab, face) in enumerate(((near, near), (far - 1, far))):
         if channel.reservoirs[side].kind != "none":
             sigma = channel.membrane.surface_charge[side] * units.CHARGE_DENSITY_PER_SURFACE_CHARGE
+            within, ends = channel.membrane.charged_within[side], r[face, wall:]
+            middle = (ends[1:] + ends[:-1]) / 2
+            if within is not None:
+                ends, middle = (jnp.minimum(each, r[face, wall] + within) for each in (ends, middle))
+            rings = jnp.stack([middle**2 - ends[:-1] ** 2, ends[1:] ** 2 - middle**2])
             corners = jnp.array([2 * side, 2 * side + 1])
-            charge = charge.at[corners, slab, wall:].add(rings[:, face, wall:] * sigma)
+            charge = charge.at[corners, slab, wall:].add(jnp.pi * rings * sigma)
     return charge
 
 
@@ -293,7 +296,9 @@ def _rims(channel: Channel, mesh: AxisymmetricMesh):
         if reservoir.kind == "none":
             bath = bath.at[face, : mesh.wall_index + 1].set(True)
         elif reservoir.kind == "cone":
-            bath = bath.at[end].set(True).at[own, -1].set(True)
+            bath = bath.at[end].set(True)
+            if reservoir.side == "bath":
+                bath = bath.at[own, -1].set(True)
         else:
             # ∫ 2πr Z/(r² + Z²) dr over the end, ∫ 2πR R/(R² + d²) dd along the rim.
             depth, rim = jnp.abs(z[end] - z[face]), r[end, -1]

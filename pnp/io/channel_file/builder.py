@@ -13,13 +13,14 @@ from pnp.channel.membrane import Membrane, Reservoir
 from pnp.channel.pore import Pore
 from pnp.channel.profiles import Circle, Constant, Profile, Table
 from pnp.io.channel_file.cross_checks import ion_names
-from pnp.io.channel_file.fields import Faces
+from pnp.io.channel_file.fields import Faces, Reaches
 from pnp.io.channel_file.schema import (
     ActivitySection,
     ChannelFile,
     IonSection,
     MembraneSection,
     PoreSection,
+    ReservoirSection,
     RingSection,
     WallSection,
 )
@@ -34,7 +35,7 @@ def build(file: ChannelFile) -> Channel:
         inside=file.inside,
         outside=file.outside,
         temperature=file.temperature,
-        reservoirs=(Reservoir(file.reservoir.kind, file.reservoir.length, file.reservoir.radius),) * 2,
+        reservoirs=(_reservoir(file.reservoir),) * 2,
         bath_permittivity=file.reservoir.permittivity,
         name=file.name,
         activity_model=_activity_model(file.activity),
@@ -113,7 +114,13 @@ def _charge(section: Any, pore: PoreSection) -> Charge:
 def _membrane(section: MembraneSection) -> Membrane:
     charge = section.surface_charge
     faces = (charge.inside, charge.outside) if isinstance(charge, Faces) else (charge, charge)
-    return Membrane(section.permittivity, faces)
+    within = section.charged_within
+    reaches = (within.inside, within.outside) if isinstance(within, Reaches) else (within, within)
+    return Membrane(section.permittivity, faces, reaches)
+
+
+def _reservoir(section: ReservoirSection) -> Reservoir:
+    return Reservoir(section.kind, section.length, section.radius, section.side or "wall")
 
 
 def _activity_model(section: ActivitySection) -> ActivityModel:

@@ -134,13 +134,26 @@ class Faces(Section):
     outside: quantity(q.SURFACE_CHARGE) = 0.0
 
 
+class Reaches(Section):
+    """`charged_within = {inside = …, outside = …}` of a membrane."""
+
+    inside: quantity(q.LENGTH, positive=True) | None = None
+    outside: quantity(q.LENGTH, positive=True) | None = None
+
+
 _SURFACE_CHARGE = TypeAdapter(quantity(q.SURFACE_CHARGE))
+_REACH = TypeAdapter(quantity(q.LENGTH, positive=True))
 
 
 def _faces(value: Any, info: ValidationInfo) -> Any:
     return subtable(Faces, value, info) if isinstance(value, dict) else checked(_SURFACE_CHARGE, value, info)
 
 
+def _reaches(value: Any, info: ValidationInfo) -> Any:
+    return subtable(Reaches, value, info) if isinstance(value, dict) else checked(_REACH, value, info)
+
+
 Radius = Annotated[float | Rows, BeforeValidator(_radius)]
 Sizes = Annotated[float | dict[str, float], BeforeValidator(_sizes)]
+Reach = Annotated[float | Reaches, BeforeValidator(_reaches)]
 SurfaceCharge = Annotated[float | Faces, BeforeValidator(_faces)]

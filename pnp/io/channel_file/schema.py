@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from pnp import quantity as q
 from pnp import units
 from pnp.channel.membrane import Membrane
-from pnp.io.channel_file.fields import Radius, Rows, Section, Sizes, SurfaceCharge, profile, quantity
+from pnp.io.channel_file.fields import Radius, Reach, Rows, Section, Sizes, SurfaceCharge, profile, quantity
 from pnp.io.channel_file.messages import BelowError
 
 MAX_IONS = 16
@@ -157,10 +157,13 @@ class ReservoirSection(Section):
     length: quantity(q.LENGTH, positive=True) | None = None
     radius: quantity(q.LENGTH, positive=True) | None = None
     permittivity: quantity(q.NUMBER, positive=True) | None = None
+    side: Literal["wall", "bath"] | None = None
 
     @model_validator(mode="after")
     def _consistent(self):
         given = self.length is not None, self.radius is not None
+        if self.kind != "cone" and self.side is not None:
+            raise BelowError("side", reason=f'belongs to kind = "cone", not to "{self.kind}"')
         if self.kind == "cone" and not all(given):
             raise ValueError("a cone needs length and radius (nm, at its far end)")
         if self.kind != "cone" and any(given):
@@ -173,6 +176,7 @@ class MembraneSection(Section):
 
     permittivity: quantity(q.NUMBER, positive=True) = Membrane().permittivity
     surface_charge: SurfaceCharge = 0.0
+    charged_within: Reach | None = None
 
 
 _MODELS = {"ideal": (), "steric": ("size", "solvent"), "davies": ("slope", "coefficient")}

@@ -186,15 +186,23 @@ def _reservoirs(reservoirs: tuple[Reservoir, Reservoir], permittivity) -> dict[s
     return {"inside": inside, "outside": outside, **given}
 
 
-def _size(reservoir: Reservoir) -> dict[str, float]:
+def _size(reservoir: Reservoir) -> dict[str, Any]:
     given = {"length": reservoir.length, "radius": reservoir.radius}
-    return {name: float(value) for name, value in given.items() if value is not None}
+    side = {"side": "bath"} if reservoir.side == "bath" else {}
+    return {name: float(value) for name, value in given.items() if value is not None} | side
+
+
+def _reach(membrane: Membrane) -> dict[str, Any]:
+    """How far from the mouths the faces are charged."""
+    reaches = zip(("inside", "outside"), membrane.charged_within, strict=True)
+    given = {side: float(reach) for side, reach in reaches if reach is not None}
+    return {"charged_within": given} if given else {}
 
 
 def _membrane(membrane: Membrane) -> dict[str, Any]:
     inside, outside = (float(charge) for charge in membrane.surface_charge)
     charge: Any = inside if inside == outside else {"inside": inside, "outside": outside}
-    written = {"permittivity": float(membrane.permittivity), "surface_charge": charge}
+    written = {"permittivity": float(membrane.permittivity), "surface_charge": charge} | _reach(membrane)
     return _without(written, {"permittivity": Membrane().permittivity, "surface_charge": 0.0})
 
 
