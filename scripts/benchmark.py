@@ -96,6 +96,7 @@ def curve(plan, open_worker):
     reference = open_worker(cores=1).prepare("bvp_reference", at)["current"]
     error = lambda current: current_error(current, reference)
     both = f"{plan.nodes // 2} and {plan.nodes} elements, extrapolated"
+    three = f"pnp, {plan.nodes // 4}, {both}"
     rows = []
 
     def add(name, worker, program, *arguments):
@@ -103,13 +104,13 @@ def curve(plan, open_worker):
         rows.append(Row(name, worker, worker.prepare(program, at, *arguments)))
         return error(rows[-1].found["current"])
 
-    wanted = add(f"pnp, {both}", open_worker(cores=1), "pnp_curve", plan.nodes)
+    wanted = add(three, open_worker(cores=1), "pnp_curve", plan.nodes)
     if plan.optimise:
         two = open_worker(cores=2)
         if two.cores == 2:
-            add(f"pnp, {both}", two, "pnp_curve", plan.nodes)
+            add(three, two, "pnp_curve", plan.nodes)
     for device in plan.devices[1:]:
-        add(f"pnp, {both}", open_worker(device), "pnp_curve", plan.nodes)
+        add(three, open_worker(device), "pnp_curve", plan.nodes)
     for name, program in (("Numba", "numba_curve"), ("NumPy, LAPACK", "numpy_curve")):
         worker = open_worker(cores=1)
         add(f"{name}, {plan.nodes} elements", worker, program, plan.nodes, False)
@@ -125,7 +126,7 @@ def curve(plan, open_worker):
     take_turns(rows, plan)
     show(
         f"A curve of {plan.voltages} voltages, {at[0]:g} to {at[-1]:g} mV. Newton stops at an expected error of "
-        f"{TOLERANCE:g} kT ({ROUGH_TOLERANCE:g} on the coarser of two meshes) in all but solve_bvp.",
+        f"{TOLERANCE:g} kT ({ROUGH_TOLERANCE:g} on the coarsest mesh) in all but solve_bvp.",
         ["curve", "on", "time, ms", "time / pnp", "states/s", "steps", "error of I", "first call, s", "peak, MB"],
         [curve_line(row, rows[0], error) for row in rows],
     )

@@ -19,7 +19,7 @@ from pnp.channel.profiles import Profile
 _SAMPLES = 32  # quarter of the points per stretch at which every density is measured
 _LAYER = 0.25  # finest element at a breakpoint, in local Debye lengths
 _GROWTH = 0.35  # largest element, as a fraction of the distance from a breakpoint or from smaller ones
-_MOUTH = 0.1  # the layer at the corner of a mouth, in its radii
+_MOUTH = 0.02  # the layer at the corner of a mouth, in its radii
 _PORE = 100  # elements a featureless pore gets before the total is scaled to `nodes`
 _SHAPE = 8  # elements per e-fold of area, permittivity, charge or diffusivity, and per kT of energy
 _INSET = 1e-9  # "just inside" a stretch, as a fraction of its length
