@@ -27,7 +27,7 @@ def main():
         bath = {"inside": inside, "outside": outside}
         baths = {side: {"K": c, "Cl": c} for side, c in bath.items()}
         channel = pnp.load("ompf", overrides=TRUTH).with_baths(**baths)
-        current = np.asarray(pnp.iv_curve(channel, voltage).extrapolated_current)
+        current = np.asarray(pnp.iv_curve(channel, voltage).current)
         error = np.maximum(0.3, 0.02 * np.abs(current))
         noisy = current + error * rng.normal(size=voltage.size)
         write(f"ompf-{name}.csv", f"OmpF monomer, {inside:g} | {outside:g} mM KCl", bath, voltage, noisy, error)
