@@ -9,6 +9,7 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from pnp import units
@@ -95,7 +96,7 @@ def extrapolated(coarse, fine):
     return fine + (fine - coarse) / 3
 
 
-def extrapolation_error(values: Float[Array, "3 *any"]) -> Float[Array, "*any"]:
+def extrapolation_error(values: Float[Array | np.ndarray, "3 *any"]) -> Float[Array, "*any"]:
     """The error of the value extrapolated from the two finest of three meshes, in its unit.
 
     - values: on each mesh, coarsest first.

@@ -12,7 +12,7 @@ from tests.conftest import hold_mesh, make_charged
 
 NODES = 60
 MESH = pnp.Axial(NODES)
-CHANNEL = make_charged(barrier=2.0)
+CHANNEL = make_charged(barrier=2.0).with_values({"pore.permittivity": 78.4})
 PARAMETERS = {
     "bulk diffusivity": lambda c: c.ions["K"].diffusivity,
     "fixed charge": lambda c: c.pore.charge[0].density.y,

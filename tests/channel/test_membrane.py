@@ -248,7 +248,10 @@ def test_membrane_of_a_channel_from_profiles():
     [
         (Membrane(0.0), "membrane.permittivity: must be positive, not 0"),
         (Membrane(np.inf), "membrane.permittivity: must be positive, not inf"),
-        (Membrane(2.0, (0.0, np.nan)), "membrane.surface_charge.outside: must be finite and within ±1000 C/m², not nan C/m²"),
+        (
+            Membrane(2.0, (0.0, np.nan)),
+            "membrane.surface_charge.outside: must be finite and within ±1000 C/m², not nan C/m²",
+        ),
         (Membrane(2.0, -0.02), "membrane.surface_charge: must be two numbers"),
     ],
 )

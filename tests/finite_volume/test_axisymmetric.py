@@ -264,7 +264,7 @@ def test_hard_pores_converge(radii):
 def test_presets_converge_at_second_order_within_what_they_say(name):
     channel = pnp.load(name)
     runs = [pnp.solve(channel, 100.0, discretization=pnp.Axisymmetric(r)) for r in (0.5, 1.0, 2.0)]
-    currents = [float(run.current) for run in runs]
+    currents = [float(run.mesh_current[-1]) for run in runs]
     assert 2.0 < abs(currents[1] - currents[0]) / abs(currents[2] - currents[1]) < 8.0
     best = float(runs[2].current)
     for run in runs:

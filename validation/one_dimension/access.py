@@ -19,6 +19,7 @@ from validation.case import Check, Result
 
 SOURCE = "Hall (1975) J. Gen. Physiol. 66:531; King (1936) Phil. Mag. 21:128; Maxwell, Treatise, 1873, §§306–309"
 RADIUS = 1.0  # nm, of the preset
+VISCOSITY = {25: 0.8903, 37: 0.6917}  # mPa s, of water: the formula of Korson et al. (1969) J. Phys. Chem. 73:34
 LENGTHS = np.array([0.01, 0.1, 1.0, 10.0, 100.0])  # nm
 
 
@@ -35,6 +36,11 @@ def run() -> Result:
     for length, found, exact in zip(LENGTHS, computed, hall, strict=True):
         # What the integral of 1/A on Gauss points leaves, on 100 and 200 elements that span five decades of distance.
         checks.append(Check(f"conductance, L = {length:g} a", "nS", found, exact, 1e-8, relative=True))
+    cold, warm = (
+        float(pnp.conductance(pnp.load("uncharged-cylinder", overrides={"temperature": t}))) for t in (298.15, 310.15)
+    )
+    ratio = VISCOSITY[25] / VISCOSITY[37]  # of D/T, to which the conductance is proportional
+    checks.append(Check("conductance at 37 °C / at 25 °C", "", warm / cold, ratio, 2e-3, relative=True))
     king = 1 / (LENGTHS / (np.pi * RADIUS**2 * sigma) + 2 * 0.2615 / (sigma * RADIUS))
     conclusion = (
         "From a hole to a long pore PNP's conductance in one dimension is Hall's. Both are too high for three "

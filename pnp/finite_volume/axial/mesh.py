@@ -17,7 +17,7 @@ from pnp.finite_volume.axial.node_density import make_samples, node_density
 from pnp.finite_volume.fluxes import Element
 
 DEFAULT_NODES = 400
-"""Elements of the fine mesh by default: currents to some 1e-4 for the ready-made pores."""
+"""Elements of the fine mesh by default: currents to some 1e-5 for the ready-made pores."""
 
 _BASE = 48  # elements, at least, of the coarsest mesh that the others refine
 

@@ -88,7 +88,7 @@ class Fit:
 
     @property
     def solver_errors(self) -> dict[str, float]:
-        """The largest errors of all points, as of `pnp.Solution`; that of discretisation before extrapolation."""
+        """The largest errors of all points, as of `pnp.Solution`."""
         return {
             "conservation": float(np.nanmax(self.predicted.conservation_error)),
             "discretization": float(np.nanmax(self.predicted.discretization_error)),
