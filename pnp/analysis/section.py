@@ -78,8 +78,12 @@ class Section:
         """z (nm) of the slices of the pore, and the means of nodal values over its cross-section there."""
         pore = slice(self.membrane_slices[0], self.membrane_slices[1] + 1)
         r, inner = self.r[pore, : self.wall_index + 1], values[pore, : self.wall_index + 1]
-        weight = np.diff(r**2, axis=1) / r[:, -1:] ** 2
-        return self.z[pore], np.einsum("ij,ij...->i...", weight, (inner[:, 1:] + inner[:, :-1]) / 2)
+        # ∫ 2r v dr / R² with v linear between the nodes.
+        low, high = r[:, :-1], r[:, 1:]
+        weights = (high - low) / (3 * r[:, -1:] ** 2)
+        inward, outward = weights * (2 * low + high), weights * (low + 2 * high)
+        of = lambda weight, part: np.einsum("ij,ij...->i...", weight, part)
+        return self.z[pore], of(inward, inner[:, :-1]) + of(outward, inner[:, 1:])
 
 
 def make_section(solution: Solution) -> Section:

@@ -82,12 +82,14 @@ def test_each_of_a_batch_is_closed_by_itself():
         assert not np.any(leaf)
 
 
+@pytest.mark.slow
 def test_a_closed_pore_in_two_dimensions():
     closed = pnp.solve(neck(-0.1), 100.0, discretization=pnp.Axisymmetric(0.25))
     assert (int(closed.status), float(closed.current)) == (Status.CLOSED, 0.0)
     assert "at z = 1.5 nm" in closed.message
 
 
+@pytest.mark.slow
 def test_the_command_line_says_that_a_pore_is_closed(tmp_path):
     salt = "K = 100\nCl = 100\n"
     table = "[pore]\nradius = [[0, 1], [2, -0.1], [5, 1]]\n"

@@ -35,6 +35,7 @@ def test_derivatives_are_those_of_the_current(found):
     assert 0 < float(found.elasticity[2]) < 1
 
 
+@pytest.mark.slow
 def test_errors_hold_against_a_fine_mesh(found):
     """Of the permittivity as well, which moves the nodes: that is neglected, and vanishes with the mesh."""
     fine = pnp.sensitivity(make_charged(), VOLTAGE, PATHS, discretization=pnp.Axial(1600))

@@ -117,7 +117,7 @@ def test_built_in_ions():
         ion("na")
 
 
-@pytest.mark.parametrize("radius", [[55.0, 5.0], lambda x: 55.0 - x])
+@pytest.mark.parametrize("radius", [[55.0, 5.0], pytest.param(lambda x: 55.0 - x, marks=pytest.mark.slow)])
 def test_charge_of_a_slanted_wall(radius):
     """That of the area of a truncated cone, π (r₁ + r₂) l, with the slant height l, in both dimensions."""
     tapered = pnp.Channel(

@@ -68,6 +68,7 @@ def test_a_built_in_ion_follows_whatever_law_is_given():
     assert isinstance(pnp.Ion(1, 1.96).law, AsGiven)
 
 
+@pytest.mark.slow
 def test_derivative_by_the_temperature_has_all_of_it():
     channel = cylinder()
     current = lambda t: pnp.solve(channel.with_values({"temperature": t}), 100.0, discretization=pnp.Axial(104)).current

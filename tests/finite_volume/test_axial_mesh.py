@@ -109,8 +109,11 @@ def barrier(width, as_table=False):
     )
 
 
+OTHERS = [(0.5, False), (0.05, True), (0.001, False), (0.005, True)]
+
+
 @pytest.mark.parametrize(
-    ("width", "as_table"), [(0.5, False), (0.05, True), (0.005, False), (0.001, False), (0.005, True)]
+    ("width", "as_table"), [(0.005, False), *(pytest.param(*other, marks=pytest.mark.slow) for other in OTHERS)]
 )
 def test_a_narrow_barrier_is_found(width, as_table):
     """In linear response both ions see the resistance ∫ e^w dx / (D A c): 0.0024171 pA at a width of 5 pm."""

@@ -131,7 +131,7 @@ def test_faces_are_charged_up_to_a_distance_from_the_mouth():
     assert [None if reach is None else float(reach) for reach in turned.charged_within] == [None, 5.0]
 
 
-@pytest.mark.parametrize("side", ["wall", "bath"])
+@pytest.mark.parametrize("side", ["wall", pytest.param("bath", marks=pytest.mark.slow)])
 def test_nothing_leaves_a_container_by_its_wall(side):
     """The current through every slice of a container is that through the pore, unless the bath is around it too."""
     channel = pore([1.0, 1.0], 0.0, 2.0, reservoirs=(Reservoir("cone", 8.0, 4.0, side), Reservoir("none")))
