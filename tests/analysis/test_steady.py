@@ -235,20 +235,19 @@ def test_a_coarse_mesh_is_called_coarse():
 
 
 def test_the_automatic_mesh_is_finer_where_it_has_to_be(monkeypatch):
-    monkeypatch.setattr(pnp.analysis.discretization, "LADDER", (24, 48, 96))
+    monkeypatch.setattr(pnp.analysis.discretization, "LADDER", (24, 48))
     channel, auto = make_charged(-10.0), pnp.Axial("auto")
-    fixed = {n: pnp.iv_curve(channel, V, discretization=pnp.Axial(n)) for n in (24, 48, 96)}
+    fixed = {n: pnp.iv_curve(channel, V, discretization=pnp.Axial(n)) for n in (24, 48)}
     curve = pnp.iv_curve(channel, V, discretization=auto)
     assert len(set(curve.elements.tolist())) > 1
     for i, used in enumerate(curve.elements.tolist()):
         assert float(curve.current[i]) == pytest.approx(float(fixed[used].current[i]), rel=1e-12, abs=1e-15)
         assert all(fixed[n].status[i] == Status.MESH_TOO_COARSE for n in fixed if n < used)
-        assert curve.status[i] < Status.MESH_TOO_COARSE or used == 96
+        assert curve.status[i] < Status.MESH_TOO_COARSE or used == 48
     assert curve.discretization == pnp.Axial(max(curve.elements.tolist()))
     one = pnp.solve(channel, V[0], discretization=auto)
     assert one.x.size == int(curve.elements[0]) + 1 == int(one.elements) + 1
-    slope = jax.grad(lambda v: pnp.solve(channel, v, discretization=auto).current)(V[0])  # traced: as with 400
-    assert np.isfinite(slope)
+    assert pnp.Axial("auto").discretize(channel).x.size == 401  # where numbers may be traced
 
 
 @pytest.mark.parametrize(
