@@ -16,8 +16,8 @@ from pnp.tracing import is_traced
 SHORT_TABLE = 32
 """Rows of a table up to which each of them is a node of the mesh, and a number with a path of its own."""
 
-FUNCTION_SAMPLES = 50_000
-"""Points at which a mesh looks at a function: a bump with a standard deviation of 1e-4 of the pore has five of them."""
+FUNCTION_SAMPLES = 10_000
+"""Points at which a mesh looks at a function: a bump with a standard deviation of 1e-4 of the pore has six of them."""
 
 
 class ChannelError(ValueError):

@@ -1,8 +1,9 @@
 """How many elements per length resolve the solution: near jumps by the Debye length, elsewhere by how steep properties
 are.
 
-A property is looked at where it is given: a table at its rows, a function at 50,000 points of the pore, so that no
-feature longer than 1e-4 of it is stepped over, whatever the number of elements (`Profile.looked_at`).
+A property is looked at where it is given: a table at its rows, a function at 10,000 points of the pore, so that no
+feature longer than 1e-4 of it is stepped over, whatever the number of elements (`Profile.looked_at`). Of many points a
+thousand are kept, most of them where the property changes.
 """
 
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from pnp.channel.channel import Channel
 from pnp.channel.profiles import Profile
 
 _SAMPLES = 32  # quarter of the points per stretch at which every density is measured
+_KEPT = 1000  # points kept of those at which a property is looked at
 _LAYER = 0.25  # finest element at a breakpoint, in local Debye lengths
 _GROWTH = 0.35  # largest element, as a fraction of the distance from a breakpoint or from smaller ones
 _MOUTH = 0.02  # the layer at the corner of a mouth, in its radii
@@ -58,7 +60,7 @@ def make_samples(channel: Channel, breaks: Float[Array, " break"]) -> Samples:
     x = (left[:, None] + (right - left)[:, None] * fractions).ravel()
     stretch = jnp.repeat(jnp.arange(left.size), fractions.size)
     mouths = channel.pore.start, channel.pore.end
-    given = [points for profile in _profiles(channel) for points in profile.looked_at(*mouths)]
+    given = [_kept(profile, points) for profile in _profiles(channel) for points in profile.looked_at(*mouths)]
     if given:
         more = jnp.clip(jnp.concatenate(given), breaks[0], breaks[-1])
         within = jnp.clip(jnp.searchsorted(breaks, more, side="right") - 1, 0, left.size - 1)
@@ -85,6 +87,18 @@ def _profiles(channel: Channel) -> list[Profile]:
         *pore.pmf.values(),
         *charges,
     ]
+
+
+def _kept(profile: Profile, points: Float[Array, " point"]) -> Float[Array, " kept"]:
+    """Of many points as many as `_KEPT`: half of them evenly along x, half evenly along what the values change, small
+    ones on a logarithmic scale."""
+    if points.size <= _KEPT:
+        return points
+    values = profile(points)
+    scaled = jnp.arcsinh(1e3 * values / jnp.maximum(jnp.abs(values).max(), 1e-300))
+    changed = jnp.append(0.0, jnp.cumsum(jnp.abs(jnp.diff(scaled))))
+    along = (points - points[0]) / (points[-1] - points[0])
+    return jnp.interp(np.linspace(0, 2, _KEPT), changed / jnp.maximum(changed[-1], 1e-300) + along, points)
 
 
 def _fractions() -> np.ndarray:
