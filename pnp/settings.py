@@ -29,10 +29,10 @@ class Status(enum.IntEnum):
         """One line for people."""
         return self.advice(Refinement("a finer mesh", "", ""))
 
-    def advice(self, refinement: "Refinement") -> str:
-        """The same, with the finer mesh to ask for."""
+    def advice(self, refinement: "Refinement", error: str = "may be above 1 %") -> str:
+        """The same, with the finer mesh to ask for; error: what is said of that of a mesh that is too coarse."""
         ways = " or ".join(way for way in refinement[1:] if way)
-        return _TEXT[self].format(finer=f"{refinement.what} ({ways})" if ways else refinement.what)
+        return _TEXT[self].format(finer=f"{refinement.what} ({ways})" if ways else refinement.what, error=error)
 
 
 class Refinement(NamedTuple):
@@ -53,7 +53,7 @@ _TEXT = {
         "problem is hard: compare with {finer}"
     ),
     Status.MESH_TOO_COARSE: (
-        "converged, but the mesh is too coarse: the error of the current may be above 1 %; solve again with {finer}"
+        "converged, but the mesh is too coarse: the error of the current {error}; solve again with {finer}"
     ),
     Status.NOT_CONVERGED: (
         "did not converge, so there is no value: try {finer}, a smaller voltage, or softer charge edges"

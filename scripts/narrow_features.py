@@ -54,8 +54,8 @@ class Features(Profile):
         return self.base * jnp.exp(total) if self.log else self.base + total
 
     def reflected(self):
-        """Not needed here."""
-        raise NotImplementedError
+        """The same with x turned round: a step of negative width falls."""
+        return Features(self.base, self.height, -self.position, -self.width, self.step, self.log)
 
 
 def draw_one(rng):

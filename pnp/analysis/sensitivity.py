@@ -39,7 +39,7 @@ class Sensitivity(eqx.Module):
     current: Float[Array, ""]
     """pA."""
     status: Int[Array, ""]
-    """As that of `Solution`; unconverged, all else is NaN."""
+    """As that of `Solution`; unconverged, the current and its derivatives are NaN."""
 
     @property
     def elasticity(self) -> Float[Array, " path"]:

@@ -80,10 +80,8 @@ def status_message(
 ) -> str:
     """The text of a status: with the error (relative) if the mesh is too coarse, with the place where Newton's update
     stayed largest if it did not converge."""
-    text = Status(status).advice(discretization.refinement)
-    if status == Status.MESH_TOO_COARSE:
-        known = f"is estimated as {100 * error:.2g} %" if np.isfinite(error) else "is not known"
-        return text.replace("may be above 1 %", f"{known} and may be above 1 %")
+    known = f"is estimated as {100 * error:.2g} %" if np.isfinite(error) else "is not known"
+    text = Status(status).advice(discretization.refinement, f"{known} and may be above 1 %")
     if status == Status.CLOSED:
         return f"{text}, at {'xz'[discretization.dimension - 1]} = {worst_x:.4g} nm"
     if status != Status.NOT_CONVERGED:
