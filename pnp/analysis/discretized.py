@@ -13,13 +13,9 @@ from pnp.channel.channel import Channel
 from pnp.channel.closed import opened
 from pnp.finite_volume.axial.mesh import make_elements, make_mesh
 from pnp.finite_volume.axial.scheme import AXIAL_SCHEME
+from pnp.finite_volume.axisymmetric.cell_properties import make_cells
 from pnp.finite_volume.axisymmetric.cells import Cells
-from pnp.finite_volume.axisymmetric.mesh import (
-    AxisymmetricMesh,
-    axis_positions,
-    make_axisymmetric_mesh,
-    make_cells,
-)
+from pnp.finite_volume.axisymmetric.mesh import AxisymmetricMesh, axis_positions, make_axisymmetric_mesh
 from pnp.finite_volume.axisymmetric.nernst_planck import poisson_boltzmann_guess
 from pnp.finite_volume.axisymmetric.scheme import AXISYMMETRIC_SCHEME
 from pnp.finite_volume.fluxes import Element
@@ -37,7 +33,7 @@ class Discretized(eqx.Module):
     """A channel on nested meshes, coarse to fine. Programs that take one serve all channels of as many ions."""
 
     x: Float[Array, " x"]
-    """Positions of the fine mesh's nodes, or of its slices of nodes, nm."""
+    """Positions of the fine mesh's nodes; in two dimensions of those on the axis, one of each slice, nm."""
     elements: tuple[Element | Cells, ...]
     """Of each mesh, coarse to fine."""
     guesses: tuple[InitialGuess, ...]
@@ -57,8 +53,10 @@ class Discretized(eqx.Module):
     closed_at: Float[Array, ""]
     """Where the pore is closed, nm; the equations are then those of an open one in its place. NaN if it is open."""
     scheme: Scheme = eqx.field(static=True)
+    z: Float[Array, "x across"] | None = None
+    """Positions of all nodes along the axis, nm; None in one dimension."""
     r: Float[Array, "x across"] | None = None
-    """Distances of the nodes from the axis, nm; None in one dimension."""
+    """Their distances from the axis, nm; None in one dimension."""
     axial: "Discretized | None" = None
     """The same channel in one dimension, whose solution is the guess for two."""
     axial_position: Float[Array, "coarse_x coarse_across"] | None = None
@@ -152,10 +150,11 @@ def _made_axisymmetric(channel: Channel, axial: Discretized, resolution: float) 
     meshes = (mesh.coarse.coarse, mesh.coarse, mesh)
     return dataclasses.replace(
         axial,
-        x=mesh.z,
+        x=mesh.z[:, 0],
         elements=tuple(make_cells(channel, each) for each in meshes),
         guesses=tuple(_guess_on(channel, axial, each) for each in meshes),
         scheme=AXISYMMETRIC_SCHEME,
+        z=mesh.z,
         r=mesh.r,
         axial=axial,
         axial_position=axis_positions(channel, meshes[0]),

@@ -130,7 +130,7 @@ def assess(
     deviations = [flux_nonconservation(each.deviation, current_per_flux) for each in found]
     nonconservation = (4 * deviations[2] + deviations[1]) / 3 / size
     error = jnp.maximum(extrapolation_error(on_meshes) / size, ROUND_OFF)
-    density = scheme.flux_density(fine.problem, fine.unknowns, discretized.x, discretized.r)
+    density = scheme.flux_density(fine.problem, fine.unknowns, discretized.z, discretized.r)
     # A factor, not a `where`: the derivative of what is not known must be NaN as well, not zero.
     known = jnp.where(lost[1] | lost[2], jnp.nan, 1.0)
     closed = discretized.closed
@@ -140,6 +140,7 @@ def assess(
     state = State(
         voltage=voltage,
         x=discretized.x,
+        z=discretized.z,
         r=discretized.r,
         potential=solved(fine.unknowns[0] * discretized.thermal_voltage),
         concentration=solved(scheme.concentrations(fine.problem, fine.unknowns)),

@@ -97,7 +97,9 @@ class State(CaseResult):
     x: Float[Array, " node"] = eqx.field(
         metadata=labels("nm", "position along the axis from inside to outside, 0 at the inside mouth")
     )
-    """In two dimensions z, of slices of nodes."""
+    """In two dimensions of the nodes on the axis, one of each slice."""
+    z: Float[Array, "node across"] | None = eqx.field(metadata=labels("nm", "position along the axis"))
+    """Of the nodes of each slice; None in one dimension."""
     r: Float[Array, "node across"] | None = eqx.field(metadata=labels("nm", "distance from the axis"))
     """Of the nodes of each slice; None in one dimension."""
     potential: Float[Array, "node *across"] = eqx.field(

@@ -51,6 +51,11 @@ class Charge(eqx.Module):
         """Where it is in two dimensions."""
         return "water" if self.depth is None else "protein"
 
+    @property
+    def on_steps(self) -> bool:
+        """Whether the face of a step, where the radius jumps, is charged too in two dimensions."""
+        return False
+
     def surface_density(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
         """e/nm² on the wall at x: zero unless the wall is its place."""
         return jnp.zeros(jnp.shape(x))
@@ -132,15 +137,18 @@ class VolumeCharge(Charge):
 class WallCharge(Charge):
     """Surface charge `density` (C/m², a number or a Profile of x) on the wall from `start` to `end` (nm).
 
-    Per length that is 2πr √(1 + r′²) times the density, as of the wall's own area. Where the radius jumps the ring
-    between the two radii has no charge. whole: whether it ends at the outside mouth wherever that is, so that it
-    follows a change of the pore's length.
+    Per length that is 2πr √(1 + r′²) times the density, as of the wall's own area.
+
+    - steps: whether, in two dimensions, the face of a step is charged as well, the ring between the two radii where the
+      radius jumps; in one dimension it has no place.
+    - whole: whether it ends at the outside mouth wherever that is, so that it follows a change of the pore's length.
     """
 
     density: Profile = eqx.field(converter=as_profile)
     start: Number
     end: Number
     whole: bool = eqx.field(static=True, default=False)
+    steps: bool = eqx.field(static=True, default=False)
 
     def line_density(self, x, area, wall_area):
         return wall_area * self.surface_density(x)
@@ -150,7 +158,7 @@ class WallCharge(Charge):
         return jnp.where(inside, self.density(x) * units.CHARGE_DENSITY_PER_SURFACE_CHARGE, 0.0)
 
     def reflected(self):
-        return WallCharge(self.density.reflected(), -self.end, -self.start)
+        return WallCharge(self.density.reflected(), -self.end, -self.start, steps=self.steps)
 
     def breakpoints(self):
         return [*self.density.breakpoints(), self.start, self.end]
@@ -158,6 +166,10 @@ class WallCharge(Charge):
     @property
     def place(self):
         return "wall"
+
+    @property
+    def on_steps(self):
+        return self.steps
 
 
 def window(x, charge: Segment | VolumeCharge):

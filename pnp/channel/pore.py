@@ -1,14 +1,14 @@
 """The pore itself: its profiles and charges, and the wall that it has in two dimensions."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from pnp.channel.charge import Charge
-from pnp.channel.profiles import Constant, Profile, Table
+from pnp.channel.profiles import Constant, Profile
 
 
 class Pore(eqx.Module):
@@ -86,47 +86,22 @@ class Pore(eqx.Module):
     # --- two dimensions ---
 
     def wall_radius(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
-        """Radius of the pore's wall at x, nm; beyond a mouth that of the mouth.
-
-        It is that of the cross-section, except where a table of the area jumps. A mesh that follows the wall
-        cannot have a step, so that the jump is drawn as a straight shoulder of 45°, as long as the jump is
-        high, half on each side of it. A shoulder takes at most half of the shorter of the two stretches
-        beside it; at a mouth it lies inside the pore.
-        """
-        x = jnp.clip(x, self.start, self.end)
-        radius = jnp.sqrt(self.area(x) / jnp.pi)
-        table = self.area.table()
-        if table is None:
-            return radius
-        wall = self._wall(table)
-        point = jnp.clip(jnp.searchsorted(wall.x, x, side="right") - 1, 0, wall.x.size - 2)
-        first, last = wall.first[point], wall.last[point]
-        left, right, low, high = wall.x[first], wall.x[last], wall.radius[first], wall.radius[last]
-        share = (x - left) / jnp.where(right > left, right - left, 1.0)
-        return jnp.where((point < last) & (right > left), low + share * (high - low), radius)
-
-    def wall_breakpoints(self) -> Float[Array, " point"]:
-        """Where properties, the wall or its slope jump, from one mouth to the other: sorted, nm.
-
-        As `Channel.breakpoints`, with both ends of a shoulder in place of a jump of the radius.
-        """
-        table = self.area.table()
-        if table is None:
-            own = self.area.breakpoints()
-        else:
-            x = self._wall(table).x
-            own = [x[i] for i in table.kinks()]
-        return self.sorted_points([*own, *self.edges()], self.start, self.end)
+        """Radius of the pore's wall at x, nm; beyond a mouth that of the mouth."""
+        return jnp.sqrt(self.area(jnp.clip(x, self.start, self.end)) / jnp.pi)
 
     def surface_density(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
         """Fixed charge on the wall at x, e/nm²; zero outside the pore."""
         return self._inside(x, sum((c.surface_density(x) for c in self.charge), jnp.zeros(jnp.shape(x))))
 
     def wall_charge(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
-        """Fixed charge on the wall per length at x, e/nm; zero outside the pore. Where the radius jumps, the shoulder
-        that is drawn there has the charge of its length along the axis."""
-        _, slope = self._radius_and_slope(x)
-        return 2 * jnp.pi * self.wall_radius(x) * jnp.sqrt(1 + slope**2) * self.surface_density(x)
+        """Fixed charge on the wall per length at x, e/nm; zero outside the pore."""
+        return self.wall_area(x) * self.surface_density(x)
+
+    def step_density(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Fixed charge on the face of the step where the radius jumps at x, e/nm²: the mean of both sides."""
+        beside = 1e-7 * (self.end - self.start)
+        of = lambda at: sum((c.surface_density(at) for c in self.charge if c.on_steps), jnp.zeros(jnp.shape(x)))
+        return (of(x - beside) + of(x + beside)) / 2
 
     def water_charge(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
         """Fixed charge in the water at x, spread over the cross-section, e/nm³; zero outside the pore."""
@@ -148,29 +123,3 @@ class Pore(eqx.Module):
 
     def _inside(self, x, value):
         return jnp.where((x < self.start) | (x > self.end), 0.0, value)
-
-    def _wall(self, area: Table) -> "_Wall":
-        """The rows of a table of areas as points of the wall: at jumps, as the ends of shoulders."""
-        x, radius = area.x, jnp.sqrt(area.y / jnp.pi)
-        index = jnp.arange(x.size)
-        first, last = jnp.searchsorted(x, x), jnp.searchsorted(x, x, side="right") - 1
-        before = x - jnp.maximum(jnp.where(first > 0, x[first - 1], -jnp.inf), self.start)
-        after = jnp.minimum(jnp.where(last < x.size - 1, x[(last + 1) % x.size], jnp.inf), self.end) - x
-        none = 1e-9 * (self.end - self.start)
-        rise = jnp.where((before < -none) | (after < -none), 0.0, jnp.abs(radius[last] - radius[first]))
-        half = jnp.minimum(rise, jnp.minimum(before, after)) / 2
-        to_left = jnp.where(before <= none, 0.0, jnp.where(after <= none, jnp.minimum(rise, before / 2), half))
-        to_right = jnp.where(after <= none, 0.0, jnp.where(before <= none, jnp.minimum(rise, after / 2), half))
-        shift = jnp.where(index == last, to_right, 0.0) - jnp.where(index == first, to_left, 0.0)
-        # A point outside any jump has no rise, and stays where it is.
-        moved = jnp.sqrt(self.area(x + shift) / jnp.pi)
-        return _Wall(x + shift, jnp.where(shift == 0, radius, moved), first, last)
-
-
-class _Wall(NamedTuple):
-    """Points of the wall, and for each the first and the last point of the jump that it came from."""
-
-    x: Float[Array, " point"]
-    radius: Float[Array, " point"]
-    first: Int[Array, " point"]
-    last: Int[Array, " point"]

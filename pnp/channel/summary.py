@@ -14,6 +14,7 @@ from pnp.channel.closed import closed_at
 from pnp.channel.flow import flow_warning
 from pnp.channel.integral import integral
 from pnp.channel.limits import MAX_POSITION_ENERGY
+from pnp.channel.wall import wall_of
 
 SINGLE_FILE = 0.35
 """Radius in nm below which ions cannot pass each other (about two hydrated-ion radii)."""
@@ -35,8 +36,9 @@ def summarize(channel: Channel) -> Summary:
         return Summary([("channel", channel.name), ("pore length", f"{end - start:.4g} nm")], [where])
     given_at, area = channel.pore.area.extremes(start, end)
     radius = np.sqrt(area / np.pi)
-    density, total, debye, (first, last), born_energy = jax.tree.map(np.asarray, _computed(channel))
+    density, total, on_steps, debye, (first, last), born_energy = jax.tree.map(np.asarray, _computed(channel))
     _, permittivity = channel.pore_permittivity.extremes(start, end)
+    of_steps = f"; and {on_steps:+.4g} e on the faces of its steps (2D only)" if on_steps else ""
     lines = [
         ("channel", channel.name),
         (
@@ -56,7 +58,7 @@ def summarize(channel: Channel) -> Summary:
             f"{_range(permittivity)}{_of_water(channel.pore.permittivity)} in the pore, "
             f"{float(channel.bath_permittivity):.4g}{_of_water(channel.given_bath_permittivity)} in the baths",
         ),
-        ("fixed charge", f"{total:+.4g} e in all, {_tidy(density.min())} to {_tidy(density.max())} M"),
+        ("fixed charge", f"{total:+.4g} e in all, {_tidy(density.min())} to {_tidy(density.max())} M{of_steps}"),
         *_born(channel, born_energy.T),
         ("activity model", channel.activity_model.describe(channel.bath_permittivity, channel.temperature)),
         ("reservoirs", ", ".join(map(_reservoir, channel.reservoirs))),
@@ -71,14 +73,16 @@ _closed_at = eqx.filter_jit(closed_at)
 
 @eqx.filter_jit
 def _computed(channel: Channel):
-    """Fixed charge at many points (M) and in all (e), Debye lengths and ends of the domain (nm), Born energies (kT).
+    """Fixed charge at many points (M), in all and on the faces of steps (e), Debye lengths and ends of the domain (nm),
+    Born energies (kT).
 
     In one program: by itself each of its fifty operations would be compiled.
     """
     x = channel.pore.start + (channel.pore.end - channel.pore.start) * (jnp.arange(4000) + 0.5) / 4000
     density = channel.line_charge(x) / channel.area(x) * units.MILLIMOLAR_PER_CHARGE_DENSITY / 1e3
     total = integral(channel, channel.line_charge)
-    return density, total, channel.debye_length, channel.domain, channel.born_energy(x)
+    on_steps = wall_of(channel.pore).step_charge()
+    return density, total, on_steps, channel.debye_length, channel.domain, channel.born_energy(x)
 
 
 def _born(channel, energy: np.ndarray) -> list[tuple[str, str]]:

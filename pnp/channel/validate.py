@@ -1,18 +1,19 @@
 """What keeps a channel from being solved as it is described."""
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Int
 
 from pnp.channel.charge import WallCharge
 from pnp.channel.diffusivity_law import Walden
-from pnp.channel.limits import LARGEST, MAX_POSITION_ENERGY, STEEPEST_WALL, TEMPERATURES
-from pnp.channel.profiles import Circle, Profile
+from pnp.channel.limits import LARGEST, MAX_POSITION_ENERGY, TEMPERATURES
+from pnp.channel.profiles import FUNCTION_SAMPLES, Circle, Profile
+from pnp.channel.wall import wall_of
 from pnp.theory.checks import NEUTRALITY
 from pnp.theory.water import WATER_TEMPERATURES
 from pnp.tracing import is_traced
@@ -20,6 +21,8 @@ from pnp.tracing import is_traced
 if TYPE_CHECKING:
     from pnp.channel.channel import Channel
     from pnp.channel.pore import Pore
+
+_JUMP = 0.5  # change of the radius, relative, from one sample of a function to the next that is not one of a slope
 
 
 def problems(channel: "Channel") -> list[str]:
@@ -191,28 +194,44 @@ def axisymmetric_problems(channel: "Channel") -> list[str]:
     with jax.ensure_compile_time_eval():
         if channel.pore.area.smallest(channel.pore.start, channel.pore.end)[1] <= 0:
             return []  # closed, and not solved
-        wall = _wall(channel)
-        x, radius = np.asarray(wall.x), np.asarray(wall.radius)
-        return _wall_problems(x, radius) + _mouth_problems(channel, radius) + _depth_problems(channel)
+        x, radius = map(np.asarray, _wall_points(channel))
+        given = channel.pore.area.table() is not None
+        return _wall_problems(x, radius, given) + _mouth_problems(channel, radius) + _depth_problems(channel)
+
+
+@eqx.filter_jit
+def _wall_points(channel: "Channel") -> tuple[Array, Array]:
+    """Sorted x and radius of the wall, nm: where a mesh looks at a function, and at all corners."""
+    pore = channel.pore
+    even = pore.start + (pore.end - pore.start) * jnp.arange(FUNCTION_SAMPLES + 1) / FUNCTION_SAMPLES
+    x = jnp.sort(jnp.concatenate([even, wall_of(pore).z]))
+    return x, pore.wall_radius(x)
 
 
 def wall_stretches(channel: "Channel") -> int:
     """How many stretches there are between jumps and kinks of a channel with known numbers, from mouth to mouth."""
     with jax.ensure_compile_time_eval():
-        return int(_wall(channel).stretches)
+        return int(_stretches(channel))
 
 
-def _wall_problems(x: np.ndarray, radius: np.ndarray) -> list[str]:
+@eqx.filter_jit
+def _stretches(channel: "Channel") -> Int[Array, ""]:
+    return (jnp.diff(wall_of(channel.pore).s) > 0).sum()
+
+
+def _wall_problems(x: np.ndarray, radius: np.ndarray, given: bool) -> list[str]:
+    """given: whether the radius is a table, whose jumps are known."""
     sound = np.isfinite(radius)
     if not sound.all():
         return [f"pore.radius: the wall's must be finite, but is not at x = {x[np.argmin(sound)]:.4g} nm"]
-    distinct = np.diff(x) > 1e-9 * (x[-1] - x[0])
-    slope = np.where(distinct, np.diff(radius), 0.0) / np.where(distinct, np.diff(x), 1.0)
-    at = int(np.abs(slope).argmax())
-    if abs(slope[at]) <= STEEPEST_WALL:
+    rise = np.abs(np.diff(radius)) / np.minimum(radius[1:], radius[:-1])
+    at = int(rise.argmax())
+    if given or rise[at] < _JUMP:
         return []
-    steep = f"dR/dx is {slope[at]:.3g}, and may be ±{STEEPEST_WALL:g} at most; draw the step out"
-    return [f"pore.radius: the wall is too steep for a mesh at x = {x[at : at + 2].mean():.4g} nm: {steep}"]
+    return [
+        f"pore.radius: the wall jumps at x = {x[at : at + 2].mean():.4g} nm from {radius[at]:.4g} to "
+        f"{radius[at + 1]:.4g} nm; in two dimensions a mesh finds a jump in a table only, where its x is repeated"
+    ]
 
 
 def _mouth_problems(channel: "Channel", radius: np.ndarray) -> list[str]:
@@ -233,22 +252,3 @@ def _depth_problems(channel: "Channel") -> list[str]:
     return [
         f"pore.charge.{i}.depth: must be positive, not {depth:g} nm" for i, depth in depths if not 0 < depth < np.inf
     ]
-
-
-class _Wall(NamedTuple):
-    x: Float[Array, " point"]
-    """Sorted: even positions, and all points where the wall may bend; nm."""
-    radius: Float[Array, " point"]
-    """nm."""
-    stretches: Int[Array, ""]
-
-
-@eqx.filter_jit
-def _wall(channel: "Channel") -> _Wall:
-    """The wall, at many points, and how many stretches it has."""
-    pore = channel.pore
-    table, breakpoints = pore.area.table(), pore.wall_breakpoints()
-    even = pore.start + (pore.end - pore.start) * jnp.arange(2001) / 2000
-    given = [] if table is None else [jnp.clip(table.x, pore.start, pore.end)]
-    x = jnp.sort(jnp.concatenate([even, breakpoints, *given]))
-    return _Wall(x, pore.wall_radius(x), (jnp.diff(breakpoints) > 0).sum())

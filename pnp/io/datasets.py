@@ -76,12 +76,12 @@ def _axial_fields(solution: Solution) -> tuple[Variables, Variables]:
 
 def _axisymmetric_fields(solution: Solution) -> tuple[Variables, Variables]:
     section = make_section(solution)
-    nodes, cells, vectors = ("z", "across"), ("slab", "cell"), ("component", "slab", "cell")
+    nodes, cells, vectors = ("slice", "across"), ("slab", "cell"), ("component", "slab", "cell")
     radius = labels("nm", "radius of the pore, beyond its mouths that of the mouth")
     variables = {
         "potential": _field(solution, "potential", *nodes),
         "concentration": _field(solution, "concentration", *nodes, "ion"),
-        "wall_radius": _variable(section.r[:, section.wall_index], radius, "z"),
+        "wall_radius": _variable(section.r[:, section.wall_index], radius, "slice"),
         "flux_density": _field(solution, "flux_density", *vectors, "ion"),
         "current_density": _field(section, "current_density", *vectors),
         "membrane": _variable(
@@ -90,9 +90,10 @@ def _axisymmetric_fields(solution: Solution) -> tuple[Variables, Variables]:
     }
     z, r = section.cell_centres
     coordinates = {
-        "z": _field(solution, "x", "z"),
+        "x": _field(solution, "x", "slice"),
+        "z": _field(solution, "z", *nodes),
         "r": _field(solution, "r", *nodes),
-        "z_cell": _variable(z, labels("nm", "position of the middle of a cell along the axis"), "slab"),
+        "z_cell": _variable(z, labels("nm", "position of the middle of a cell along the axis"), *cells),
         "r_cell": _variable(r, labels("nm", "distance of the middle of a cell from the axis"), *cells),
         "component": _names(("z", "r"), "component", "direction: along the axis, away from it"),
     }

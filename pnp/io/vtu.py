@@ -24,7 +24,7 @@ def write_vtu(solution: Solution, path: str | Path) -> None:
     import meshio
 
     section, ions = make_section(solution), solution.ion_names
-    z, r = np.broadcast_to(section.z[:, None], section.r.shape), section.r
+    z, r = section.z, section.r
     points = np.stack([z, r, np.zeros_like(r)], axis=-1).reshape(-1, 3)
     index = np.arange(r.size).reshape(r.shape)
     corners = [index[:-1, :-1], index[1:, :-1], index[1:, 1:], index[:-1, 1:]]

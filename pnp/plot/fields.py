@@ -98,15 +98,14 @@ def _panels(figure: Figure, heights: list[float], columns: int) -> tuple[list[li
 
 def _is_uneven(section: Section) -> bool:
     """Whether the pore is far wider elsewhere than at its narrowest, and needs a second window."""
-    return section.wall_radius.max() > 8 * section.wall_radius.min()
+    _, radius = section.wall
+    return radius.max() > 8 * radius.min()
 
 
 def _windows(section: Section, shape: float, columns: int) -> list[_Window]:
     """One window for every column of maps, whose height over width is `shape`."""
-    radii = section.wall_radius
-    inner, outer = section.membrane_slices
-    mouths = (radii[0], radii[-1])
-    whole = _window(section, (section.z[inner], section.z[outer]), mouths, radii.max(), shape, "the whole pore")
+    z, radii = section.wall
+    whole = _window(section, (z[0], z[-1]), (radii[0], radii[-1]), radii.max(), shape, "the whole pore")
     if columns == 1:
         return [whole]
     # Where it is less than three times as wide as at its narrowest.
@@ -115,7 +114,7 @@ def _windows(section: Section, shape: float, columns: int) -> list[_Window]:
     before, after = np.flatnonzero(wide[:narrow]), narrow + np.flatnonzero(wide[narrow:])
     first, last = (before[-1] + 1 if before.size else 0), (after[0] - 1 if after.size else radii.size - 1)
     margins = [radii[narrow] if index in (0, radii.size - 1) else 0.0 for index in (first, last)]
-    ends = section.z[inner + first], section.z[inner + last]
+    ends = z[first], z[last]
     return [whole, _window(section, ends, margins, radii[first : last + 1].max(), shape, "its narrowest part")]
 
 
@@ -123,7 +122,7 @@ def _window(section: Section, ends, mouths, radius: float, shape: float, title: 
     """A window of the pore between two z (`ends`), with margins that grow with the radius of the mouths there."""
     length = ends[1] - ends[0]
     margins = [min(max(0.2 * length, 2.5 * mouth), 5 * mouth) for mouth in mouths]
-    left, right = max(section.z[0], ends[0] - margins[0]), min(section.z[-1], ends[1] + margins[1])
+    left, right = max(section.z[0, 0], ends[0] - margins[0]), min(section.z[-1, 0], ends[1] + margins[1])
     # To scale, if the pore then fills a fair part of it.
     to_scale = (right - left) * shape / 2
     top = to_scale if 1.2 * radius <= to_scale <= 4 * radius else 1.6 * radius
@@ -132,8 +131,8 @@ def _window(section: Section, ends, mouths, radius: float, shape: float, title: 
 
 def _shown(section: Section, window: _Window) -> np.ndarray:
     """[slice, node], True for the nodes in a window."""
-    z = section.z[:, None]
-    return (z >= window.left) & (z <= window.right) & (section.r <= window.top)
+    z, r = section.z, section.r
+    return (z >= window.left) & (z <= window.right) & (r <= window.top)
 
 
 def _potential_norm(solution: Solution, section: Section, windows: list[_Window]) -> Normalize:
@@ -204,21 +203,22 @@ def _draw_part(ax: Axes, section: Section, values, window: _Window, part, **look
     Only nodes near the window are drawn, since renderers fail on shapes a thousand times larger than the picture.
     """
     first, last, last_node = part
-    first = max(first, int(np.searchsorted(section.z, window.left)) - 1)
-    last = min(last, int(np.searchsorted(section.z, window.right, side="right")))
+    shown = np.flatnonzero(_shown(section, window).any(axis=1))
+    if shown.size == 0:
+        return None
+    first, last = max(first, shown[0] - 1), min(last, shown[-1] + 1)
     if last <= first:
         return None
     rows = slice(first, last + 1)
     first_outside = int((section.r[rows] <= window.top).any(axis=0).sum())
     nodes = slice(0, min(first_outside if last_node is None else last_node, section.r.shape[1] - 1) + 1)
-    r, v = section.r[rows, nodes], values[rows, nodes]
-    r, v = np.concatenate([-r[:, :0:-1], r], axis=1), np.concatenate([v[:, :0:-1], v], axis=1)
-    z = np.broadcast_to(section.z[rows, None], r.shape)
+    z, r, v = section.z[rows, nodes], section.r[rows, nodes], values[rows, nodes]
+    z, r, v = (np.concatenate([sign * f[:, :0:-1], f], axis=1) for sign, f in ((1, z), (-1, r), (1, v)))
     return ax.pcolormesh(z, r, v, shading="gouraud", rasterized=True, **looks)
 
 
 def _draw_membrane(ax: Axes, section: Section, window: _Window, opacity: float) -> None:
-    z, wall = section.z[section.membrane_slices[0] : section.membrane_slices[1] + 1], section.wall_radius
+    z, wall = section.wall
     top = max(1.1 * window.top, 1.1 * wall.max())
     outline = np.concatenate([z[:1], z, z[-1:]]), np.concatenate([[top], wall, [top]])
     for sign in (1, -1):
@@ -228,13 +228,11 @@ def _draw_membrane(ax: Axes, section: Section, window: _Window, opacity: float) 
 
 def _draw_current(ax: Axes, section: Section, window: _Window, current: float) -> None:
     """Draw lines along which the current flows, and an arrow on one of them."""
-    z, fraction = (section.z[1:] + section.z[:-1]) / 2, section.enclosed_current() / current
-    r = (section.r[1:] + section.r[:-1]) / 2
+    fraction = section.enclosed_current() / current
+    z, r = ((f[1:] + f[:-1]) / 2 for f in (section.z, section.r))
     levels = np.arange(1, _TUBES) / _TUBES
     for sign in (1, -1):
-        lines = ax.contour(
-            np.broadcast_to(z[:, None], r.shape), sign * r, fraction, levels, colors=TOTAL, linewidths=0.7, zorder=4
-        )
+        lines = ax.contour(z, sign * r, fraction, levels, colors=TOTAL, linewidths=0.7, zorder=4)
         _draw_arrow(ax, np.asarray(lines.get_paths()[1].vertices), window, current)
 
 
@@ -262,19 +260,20 @@ def _draw_profiles(
     """Draw potential and concentrations along z: on the axis, means over the cross-section, and in one dimension."""
     z, mean_potential = section.means(section.potential)
     _, mean_concentration = section.means(section.concentration)
-    above.plot(section.z, section.potential[:, 0], color=TOTAL, lw=1.6)
+    axis, mouths = section.z[:, 0], section.wall[0][[0, -1]]
+    above.plot(axis, section.potential[:, 0], color=TOTAL, lw=1.6)
     above.plot(z, mean_potential, color=TOTAL, lw=1.2, ls=":")
     if axial is not None:
         above.plot(axial.x, axial.potential, color=TOTAL, lw=1.2, ls=DASHED)
     for k in range(len(solution.ion_names)):
-        below.plot(section.z, section.concentration[:, 0, k], color=color(k), lw=1.6)
+        below.plot(axis, section.concentration[:, 0, k], color=color(k), lw=1.6)
         below.plot(z, mean_concentration[:, k], color=color(k), lw=1.2, ls=":")
         if axial is not None:
             below.plot(axial.x, np.asarray(axial.concentration)[:, k], color=color(k), lw=1.2, ls=DASHED)
     for ax in (above, below):
         ax.set_xlim(window.left, window.right)
-        for face in section.membrane_slices:
-            ax.axvline(section.z[face], color=GUIDE, lw=0.8, ls=":", zorder=0)
+        for mouth in mouths:
+            ax.axvline(mouth, color=GUIDE, lw=0.8, ls=":", zorder=0)
     _set_scales(above, below, window)
 
 

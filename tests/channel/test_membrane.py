@@ -1,4 +1,4 @@
-"""What two dimensions ask of a channel: the wall and its shoulders, where charges are, the membrane."""
+"""What two dimensions ask of a channel: the wall and its jumps, where charges are, the membrane."""
 
 import equinox as eqx
 import jax
@@ -14,6 +14,7 @@ from pnp.channel.ions import ion
 from pnp.channel.profiles import Circle, Constant, Function, Table
 from pnp.channel.summary import summarize
 from pnp.channel.validate import axisymmetric_problems
+from pnp.channel.wall import wall_of
 
 SALT = {"K": 100.0, "Cl": 100.0}
 HALL = (Reservoir(), Reservoir())
@@ -33,114 +34,99 @@ def of_pore(name):
     return eqx.filter_jit(lambda channel, *x: getattr(channel.pore, name)(*x))
 
 
-names = "wall_radius", "wall_breakpoints", "water_charge", "protein_charge", "surface_density"
-wall_radius, wall_breakpoints, water_charge, protein_charge, surface_density = map(of_pore, names)
+names = "wall_radius", "water_charge", "protein_charge", "surface_density"
+wall_radius, water_charge, protein_charge, surface_density = map(of_pore, names)
 line_charge = eqx.filter_jit(lambda channel, x: channel.line_charge(x))
 
 
 def integral(channel, density):
     """∫ over the pore of a density per length, exact for what is smooth between breakpoints."""
     points, weights = np.polynomial.legendre.leggauss(64)
-    edges = np.unique(wall_breakpoints(channel))
+    edges = np.unique(wall_of(channel.pore).z)
     half = np.diff(edges)[:, None] / 2
     return float((np.asarray(density(jnp.asarray(edges[:-1, None] + half * (1 + points)))) * half * weights).sum())
 
 
 # --- the wall -----------------------------------------------------------------------------------
 
-SHOULDERS = {
-    # 45° and as long as the jump is high, half to each side
-    "step up": (STEP, {0: 1, 1.5: 1, 1.75: 1.25, 2: 1.5, 2.25: 1.75, 2.5: 2, 4: 2}),
-    "step down": ((STEP[0], STEP[1][::-1]), {1.5: 2, 1.6: 1.9, 2: 1.5, 2.5: 1}),
-    # a sleeve of 0.4 nm is too short for two steps of 2 nm: each takes half of it, and they meet in its middle
-    "short sleeve": (
-        ([0, 2, 2, 2.4, 2.4, 5], [1, 1, 3, 3, 1, 1]),
-        {1.8: 1, 1.9: 1.5, 2.0: 2, 2.2: 3, 2.4: 2, 2.5: 1.5, 2.6: 1},
-    ),
-    # at the mouths a shoulder lies inside the pore: 1 nm at the start, half of the stretch at the end
-    "funnels": (([0, 0, 3, 3], [2, 1, 1, 3]), {-1: 2, 0: 2, 0.25: 1.75, 1: 1, 1.5: 1, 2.25: 2, 3: 3, 9: 3}),
+CORNERS = {
+    "step up": (STEP, [(0, 1), (2, 1), (2, 2), (4, 2)]),
+    "step down": ((STEP[0], STEP[1][::-1]), [(0, 2), (2, 2), (2, 1), (4, 1)]),
+    "sleeve": (([0, 2, 2, 2.4, 2.4, 5], [1, 1, 3, 3, 1, 1]), [(0, 1), (2, 1), (2, 3), (2.4, 3), (2.4, 1), (5, 1)]),
+    # a jump at a mouth would be a lip without thickness
+    "funnels": (([0, 0, 3, 3], [2, 1, 1, 3]), [(0, 1), (3, 1)]),
     # of three points at one place the middle one is never met
-    "stray point": (([0, 2, 2, 2, 4], [1, 1, 9, 2, 2]), {1.5: 1, 1.75: 1.25, 2: 1.5, 2.25: 1.75, 2.5: 2}),
-    # on a slope the shoulder joins the walls where it ends: 1.25 at 1.5 and 3.75 at 3.5 nm
-    "sloping": (([0, 2.5, 2.5, 5], [0.5, 1.75, 3.75, 3.75]), {1.5: 1.25, 2.5: 2.5, 3.5: 3.75, 1: 1}),
-    "no jump": (([0, 2, 2, 4], [1, 2, 2, 1]), {1: 1.5, 2: 2, 3: 1.5}),
-    "long table": (LONG, {1.9: 1, 2 - 1 / 39: 1, 2: 1.5, 2 + 1 / 78: 1.75, 2.1: 2}),
+    "stray point": (([0, 2, 2, 2, 4], [1, 1, 9, 2, 2]), [(0, 1), (2, 1), (2, 2), (4, 2)]),
+    "sloping": (([0, 2.5, 2.5, 5], [0.5, 1.75, 3.75, 3.75]), [(0, 0.5), (2.5, 1.75), (2.5, 3.75), (5, 3.75)]),
+    "no jump": (([0, 2, 2, 4], [1, 2, 2, 1]), [(0, 1), (2, 2), (4, 1)]),
+    "long table": (LONG, [(0, 1), (2, 1), (2, 2), (4, 2)]),
 }
 
 
-@pytest.mark.parametrize(("radius", "expected"), SHOULDERS.values(), ids=SHOULDERS)
-def test_shoulders(radius, expected):
-    channel = make(radius)
-    x, wall = np.array(list(expected), float), np.array(list(expected.values()), float)
-    np.testing.assert_allclose(wall_radius(channel, x), wall, rtol=1e-12)
-    np.testing.assert_allclose(wall_radius(channel.reflected(), -x), wall, rtol=1e-12)
+@eqx.filter_jit
+def wall_points(channel, share):
+    """(z, radius) of the corners of the wall, and of the points at a share of the pieces between them."""
+    wall = wall_of(channel.pore)
+    between = wall.at(wall.s[:-1] + share * jnp.diff(wall.s))
+    return wall.s, jnp.stack([wall.z, wall.radius], axis=1), jnp.stack(between, axis=1)
 
 
-def test_shoulders_of_a_table_of_areas():
-    """Straight in the radius, though between its points the area is."""
-    steps = make(area=Table(STEP[0], np.pi * np.square(STEP[1])))
-    x = np.linspace(-1, 5, 61)
-    np.testing.assert_allclose(wall_radius(steps, x), wall_radius(make(STEP), x), rtol=1e-12)
-    sloping = make(area=Table([0, 2, 2, 4], np.pi * np.array([1.0, 4.0, 9.0, 9.0])))
-    # sqrt(1 + 1.5 x) up to x = 1.5, and from there straight to 3 nm at x = 2.5
-    at = np.sqrt(1 + 1.5 * 1.5)
-    np.testing.assert_allclose(
-        wall_radius(sloping, np.array([1.0, 1.5, 2.0, 2.5])), [np.sqrt(2.5), at, (at + 3) / 2, 3], rtol=1e-12
-    )
+@pytest.mark.parametrize(("radius", "corners"), CORNERS.values(), ids=CORNERS)
+def test_wall_is_vertical_where_the_radius_jumps(radius, corners):
+    share = 0.3
+    corners = np.array(corners, float)
+    for channel, expected in ((make(radius), corners), (make(radius).reflected(), corners[::-1] * [-1, 1])):
+        s, found, between = map(np.asarray, wall_points(channel, share))
+        distinct = np.diff(s, prepend=-np.inf) > 0
+        np.testing.assert_allclose(found[distinct], expected, atol=1e-12)
+        pieces = np.diff(s) > 0
+        np.testing.assert_allclose(between[pieces], (1 - share) * expected[:-1] + share * expected[1:], atol=1e-12)
 
 
-def test_wall_without_jumps_is_that_of_the_area():
+def test_wall_counts_along_the_axis_and_up_the_jumps():
+    wall = wall_of(make().pore)
+    np.testing.assert_allclose(wall.coordinate(jnp.array([0.0, 1.9, 2.0, 2.1, 4.0])), [0, 1.9, 2, 3.1, 5])
+
+
+def test_wall_of_any_profile_is_that_of_the_area():
     x = np.linspace(0.1, 3.9, 20)
     for area in (Constant(3.0), Circle(Function(lambda x: 1 + 0.1 * x**2)), Table([0, 1, 4], [1.0, 2.0, 5.0])):
         channel = make(area=area)
         np.testing.assert_allclose(np.pi * wall_radius(channel, x) ** 2, channel.area(x), rtol=1e-12)
+        z, radius = wall_of(channel.pore).at(jnp.asarray(x))
+        np.testing.assert_allclose(z, x, rtol=1e-14)
+        np.testing.assert_allclose(radius, wall_radius(channel, x), rtol=1e-14)
         np.testing.assert_array_equal(
             wall_radius(channel, np.array([-3.0, 7.0])), wall_radius(channel, np.array([0, 4.0]))
         )
 
 
-def test_wall_has_no_step():
-    """However the table is, beside each of its points and each end of a shoulder."""
-    rng = np.random.default_rng(1)
-    for points in (12, 60):
-        x = np.sort(np.concatenate([[0.0, 10.0], x := np.linspace(0.2, 9.8, points), x[::3]]))
-        channel = make((x, rng.uniform(0.5, 2.0, x.size)))
-        at = np.concatenate([x, wall_breakpoints(channel)])
-        left, right = wall_radius(channel, at - 1e-9), wall_radius(channel, at + 1e-9)
-        np.testing.assert_allclose(left, right, atol=1e-6)
-        assert np.all((left >= 0.5) & (left <= 2.0))
-        np.testing.assert_allclose(wall_radius(channel.reflected(), -at), wall_radius(channel, at), rtol=1e-9)
-
-
-def test_wall_breakpoints_have_both_ends_of_a_shoulder_and_no_jump():
+def test_pieces_of_a_wall_end_where_properties_jump():
     charge = (Segment(1.0, 0.3, 3.2), Ring(1.0, 2.0, 0.2))
     channel = make(charge=charge, permittivity=Table([0, 2, 2, 4], [80.0, 80.0, 4.0, 4.0]))
-    np.testing.assert_allclose(np.unique(wall_breakpoints(channel)), [0, 0.3, 1.5, 2, 2.5, 3.2, 4])
-    np.testing.assert_allclose(np.unique(wall_breakpoints(make())), [0, 1.5, 2.5, 4])
-    np.testing.assert_allclose(np.unique(wall_breakpoints(make().reflected())), [-4, -2.5, -1.5, 0])
+    np.testing.assert_allclose(np.unique(wall_of(channel.pore).z), [0, 0.3, 2, 3.2, 4])
     # of a long table, only those of its jumps
-    expected = [0, 2 - 1 / 39, 2 + 1 / 39, 4]
-    np.testing.assert_allclose(np.unique(wall_breakpoints(make(LONG))), expected)
-    np.testing.assert_allclose(-np.unique(wall_breakpoints(make(LONG).reflected()))[::-1], expected)
+    np.testing.assert_allclose(np.unique(wall_of(make(LONG).pore).z), [0, 2, 4])
 
 
-def test_wall_is_differentiable_in_its_table():
-    """Shoulders move with what they join: by values, by positions, also inside jit, and in a batch."""
-    x = jnp.array([1.0, 1.7, 2.2, 3.0])
-    wall = lambda at, radius: make((at, radius)).pore.wall_radius(x)
+def test_wall_moves_with_its_table():
+    """By values and by positions, also inside jit, and in a batch."""
     base = jnp.array([0.0, 2.0, 2.0, 4.0]), jnp.array([1.0, 1.2, 2.0, 1.8])
-    together = jnp.array([[0, 0, 0], [1, 0, 0], [1, 0, 0], [0, 0, 0]], float)  # the jump moves as one
-    for change in (lambda t: (base[0] + together[:, 0] * t, base[1]), lambda t: (base[0], base[1].at[2].add(t))):
-        along = lambda t, change=change: wall(*change(t))
+    together = jnp.array([0, 1, 1, 0], float)  # the jump moves as one
+    for change in (lambda t: (base[0] + together * t, base[1]), lambda t: (base[0], base[1].at[2].add(t))):
+        along = lambda t, change=change: wall_points(make(change(t)), 0.3)[2]
         difference = (along(1e-5) - along(-1e-5)) / 2e-5
         assert np.abs(difference).max() > 0.1
         np.testing.assert_allclose(jax.jit(jax.jacfwd(along))(0.0), difference, rtol=1e-7, atol=1e-9)
         np.testing.assert_allclose(jax.jit(jax.jacrev(along))(0.0), difference, rtol=1e-7, atol=1e-9)
     channels = [make((base[0], r * base[1])) for r in (1.0, 1.5)]
     stacked = pnp.stack(channels)
-    np.testing.assert_allclose(
-        jax.vmap(lambda c: wall_radius(c, x))(stacked), [wall_radius(c, x) for c in channels], rtol=1e-14
-    )
+    for found, expected in zip(
+        jax.vmap(lambda c: wall_points(c, 0.3))(stacked),
+        zip(*(wall_points(c, 0.3) for c in channels), strict=True),
+        strict=True,
+    ):
+        np.testing.assert_allclose(found, jnp.stack(expected), rtol=1e-14)
 
 
 # --- charges ------------------------------------------------------------------------------------
@@ -202,7 +188,7 @@ def test_jumps_of_a_wall_charge_are_breakpoints():
     charge = WallCharge(Table([0.0, 1.3, 1.3, 4.0], [0.0, 0.0, 0.1, 0.1]), 0.0, 4.0)
     for channel in (make(1.0, (charge,)), make(1.0, (charge,)).reflected()):
         assert np.abs(np.abs(channel.breakpoints()) - 1.3).min() < 1e-15
-        assert np.abs(np.abs(wall_breakpoints(channel)) - 1.3).min() < 1e-15
+        assert np.abs(np.abs(wall_of(channel.pore).z) - 1.3).min() < 1e-15
 
 
 def test_no_charge_outside_the_pore():
@@ -287,14 +273,12 @@ REFUSED = {
         {"reservoirs": cones(1.9)},
         ["reservoir.radius: the outside mouth, at x = 4 nm, has a radius of 2 nm, more than the 1.9 nm"],
     ),
-    "steep": ({"radius": ([0, 2, 2.01, 4], [1, 1, 2, 2])}, ["pore.radius: ", "at x = 2.00", "dR/dx is 100"]),
-    "steep shoulder": (
-        {"radius": ([0, 2, 2, 2.02, 4], [2, 2, 1, 1, 1])},
-        ["pore.radius: ", "at x = 1.99", "dR/dx is -50"],
-    ),
-    "step in a function": (
+    "steep": ({"radius": ([0, 2, 2.01, 4], [1, 1, 2, 2])}, []),
+    "jump": ({"radius": ([0, 2, 2, 2.02, 4], [2, 2, 1, 1, 1])}, []),
+    "steep function": ({"area": Circle(Function(lambda x: 1 + jnp.tanh(30 * (x - 1)) / 2))}, []),
+    "jump of a function": (
         {"area": Circle(Function(lambda x: jnp.where(x < 1.0, 1.0, 2.0)))},
-        ["pore.radius: ", "too steep for a mesh at x = 0.99"],
+        ["pore.radius: ", "jumps at x = 0.9998 nm from 1 to 2 nm", "table"],
     ),
     "depth of nothing": (
         {"charge": (Ring(1.0, 2.0, 0.1), Ring(1.0, 2.0, 0.1, 0.0))},

@@ -54,10 +54,6 @@ BAD = {
         [*IV, "--hysteresis", "--dimension", "2"],
         ["--hysteresis", "in one dimension only"],
     ),
-    "steep wall": (
-        ["iv", "ompf", "--dimension", "2", "--set", "pore.radius=[[0, 1], [2, 1], [2.01, 9], [5, 9]]"],
-        ["pore", "too steep"],
-    ),
     "vtu of one dimension": (["profile", "ompf", "--voltage", "1", "--output", "x.vtu"], ["must end in .nc"]),
     "check of nothing": (["check", "nothing.toml"], ["nothing.toml: 1 mistake", "pnp list"]),
 }

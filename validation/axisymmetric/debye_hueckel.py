@@ -37,14 +37,14 @@ def run() -> Result:
     channel = tube(RADIUS, LENGTH, CONCENTRATION, charge=[WallCharge(density, 0.0, LENGTH)])
     sizes, walls, errors = [], [], []
     for mesh in meshes(channel):
-        z, r = np.asarray(mesh.z)[:, None], np.asarray(mesh.r)
+        z, r = np.asarray(mesh.z), np.asarray(mesh.r)
         wanted = exact(z, np.minimum(r, RADIUS))
         fixed = end_slices(mesh)
         begin = np.zeros((3, *r.shape))
         begin[0] = np.where(fixed, wanted, 0.0)
         found = newton(problem_on(channel, mesh, fixed), begin)[0]
         wet = slice(0, mesh.wall_index + 1)
-        sizes.append(mesh.z.size - 1)
+        sizes.append(len(mesh.z) - 1)
         errors.append(np.abs(found - wanted)[:, wet].max() / HEIGHT)
         walls.append(np.abs(found - wanted)[:, mesh.wall_index].max() / HEIGHT)
     # The largest cells of the finest mesh are 0.15 nm, of λ = 0.96 nm and a wave of 8 nm: (h/λ)²/12 is 2e-3.

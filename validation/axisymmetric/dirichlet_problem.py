@@ -14,7 +14,8 @@ from pnp.channel.membrane import Membrane, Reservoir
 from pnp.channel.pore import Pore
 from pnp.channel.profiles import as_profile
 from pnp.finite_volume.axisymmetric.assembly import dirichlet_values, linearize, solve_bands
-from pnp.finite_volume.axisymmetric.mesh import AxisymmetricMesh, make_cells
+from pnp.finite_volume.axisymmetric.cell_properties import make_cells
+from pnp.finite_volume.axisymmetric.mesh import AxisymmetricMesh
 from pnp.finite_volume.axisymmetric.observables import flux_along
 from pnp.finite_volume.axisymmetric.scheme import AXISYMMETRIC_SCHEME
 from pnp.finite_volume.problem import Problem
@@ -55,7 +56,8 @@ def meshes(channel, grading=0.6):
     wall = np.asarray(channel.pore.wall_radius(jnp.asarray(z)))[:, None]
     core = wall * np.sin(0.4 * np.pi * t) / np.sin(0.4 * np.pi)
     solid = wall + (1.5 * wall.max() - wall) * np.linspace(0.0, 1.0, SOLID + 1)[1:]
-    finest = AxisymmetricMesh(jnp.asarray(z), jnp.asarray(np.concatenate([core, solid], axis=1)), CORE, (0, SLABS))
+    r = jnp.asarray(np.concatenate([core, solid], axis=1))
+    finest = AxisymmetricMesh(jnp.broadcast_to(z[:, None], r.shape), r, CORE, (0, SLABS))
     return [finest.coarse.coarse, finest.coarse, finest]
 
 
@@ -75,7 +77,7 @@ def problem_on(channel, mesh, fixed, concentration=None) -> Problem:
 
 def end_slices(mesh):
     """[slice, node], True on the first and the last slice."""
-    return np.zeros(mesh.r.shape, bool) | ((np.arange(mesh.z.size) % (mesh.z.size - 1)) == 0)[:, None]
+    return np.zeros(mesh.r.shape, bool) | ((np.arange(len(mesh.z)) % (len(mesh.z) - 1)) == 0)[:, None]
 
 
 def newton(problem: Problem, begin, source=0.0):

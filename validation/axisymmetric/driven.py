@@ -44,13 +44,13 @@ def run() -> Result:
     channel = tube(RADIUS, LENGTH, CONCENTRATION, charge=[WallCharge(SURFACE_CHARGE, 0.0, LENGTH)])
     sizes, errors = [], {"φ": [], "mu": [], "current": []}
     for mesh in meshes(channel):
-        z, r, wet = np.asarray(mesh.z)[:, None], np.asarray(mesh.r), slice(0, mesh.wall_index + 1)
+        z, r, wet = np.asarray(mesh.z), np.asarray(mesh.r), slice(0, mesh.wall_index + 1)
         wanted, fixed = exact(z, r, phi), end_slices(mesh)
         problem = problem_on(channel, mesh, fixed)
         found = newton(problem, np.where(fixed, wanted, 0.0))
         off = np.abs(found - wanted)[:, :, wet].max((1, 2))
         current = currents(problem, found)
-        sizes.append(mesh.z.size - 1)
+        sizes.append(len(mesh.z) - 1)
         for name, error in zip(
             errors, (off[0], off[1:].max(), abs(current.sum(0).mean() / total.sum() - 1)), strict=True
         ):
@@ -73,7 +73,7 @@ def run() -> Result:
     concentration = CONCENTRATION * np.exp(found[1:, :, wet] - VALENCE[:, None, None] * found[0, :, wet])
     picture = (
         r[0, wet],
-        concentration[:, z.size // 2],
+        concentration[:, len(z) // 2],
         phi,
         {name: (sizes, errors[name]) for name in ("φ", "current")},
     )

@@ -64,7 +64,7 @@ def density(z, r):
 
 def sources(mesh):
     """The same over the volume of every node, [unknown, slice, node]."""
-    z, r = np.asarray(mesh.z), np.asarray(mesh.r)[:, : mesh.wall_index + 1]
+    z, r = np.asarray(mesh.z)[:, 0], np.asarray(mesh.r)[:, : mesh.wall_index + 1]
     h, total = np.diff(z)[:, None], np.zeros((3, *mesh.r.shape))
     sampled = jax.jit(jnp.vectorize(density, signature="(),()->(n)"))
     for i, j in ((0, 0), (0, 1), (1, 0), (1, 1)):
@@ -83,13 +83,13 @@ def run() -> Result:
     channel = tube(radius, LENGTH, CONCENTRATION)
     sizes, errors, without = [], {"φ": [], "ln c": []}, []
     for mesh in meshes(channel):
-        wanted = np.array(exact(np.asarray(mesh.z)[:, None], mesh.r))
+        wanted = np.array(exact(np.asarray(mesh.z), mesh.r))
         wanted[1:, :, mesh.wall_index + 1 :] = 0.0  # no ions in the membrane
         fixed = end_slices(mesh) | (np.arange(mesh.r.shape[1]) >= mesh.wall_index)
         problem, begin, source = problem_on(channel, mesh, fixed), np.where(fixed, wanted, 0.0), sources(mesh)
         found = newton(problem, begin, source)
         off = (found - wanted)[:, :, : mesh.wall_index + 1]
-        sizes.append(mesh.z.size - 1)
+        sizes.append(len(mesh.z) - 1)
         errors["φ"].append(np.abs(off[0]).max())
         errors["ln c"].append(max(np.abs(off[1] - off[0]).max(), np.abs(off[2] + off[0]).max()))
         straight = eqx.tree_at(lambda p: p.elements.skew, problem, replace_fn=jnp.zeros_like)
@@ -112,7 +112,7 @@ def run() -> Result:
         f"{without[-1]:.2g} kT/e stays on any mesh."
     )
     studies = {name: (sizes, errors[name]) for name in errors} | {"φ without skew term": (sizes, without)}
-    picture = np.asarray(mesh.z), np.asarray(mesh.r), found[0], off[0], mesh.wall_index, studies
+    picture = np.asarray(mesh.z)[:, 0], np.asarray(mesh.r), found[0], off[0], mesh.wall_index, studies
     return Result(checks, lambda figure: draw(figure, *picture), conclusion)
 
 

@@ -63,7 +63,7 @@ def counter_ions():
         begin[0] = np.where(fixed, wanted, wanted.mean())
         problem = problem_on(channel, mesh, fixed, concentration=[axis, 1e-9 * axis])
         found = newton(problem, begin)[0, :, : mesh.wall_index + 1]
-        sizes.append(mesh.z.size - 1)
+        sizes.append(len(mesh.z) - 1)
         errors.append(np.abs(found - wanted[:, : mesh.wall_index + 1]).max())
     return sizes, errors, np.asarray(mesh.r)[0, : mesh.wall_index + 1], found[found.shape[0] // 2], axis, exact
 

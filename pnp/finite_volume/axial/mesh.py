@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int
 
 from pnp import units
 from pnp.channel.channel import Channel
-from pnp.finite_volume.axial.node_density import make_samples, node_density
+from pnp.finite_volume.axial.node_density import Samples, make_samples, node_density
 from pnp.finite_volume.fluxes import Element
 
 DEFAULT_NODES = 400
@@ -63,24 +63,17 @@ def make_mesh(channel: Channel, nodes: int = DEFAULT_NODES) -> Mesh:
     base = elements // 4
     while base % 2 == 0 and base // 2 >= max(_BASE, 2 * (breaks.size - 1)):
         base //= 2
-    return Mesh(_distributed(channel, breaks, 2 * elements, base))
-
-
-def pore_points(channel: Channel, elements: int) -> Float[Array, " point"]:
-    """Ends of elements from mouth to mouth, spaced as `make_mesh` would; every fourth of them holds all breakpoints.
-
-    - elements: their number, a multiple of four.
-    """
-    breaks = channel.pore.wall_breakpoints()
-    return _distributed(channel, breaks, elements, elements // 4, reservoirs=False)
-
-
-def _distributed(channel: Channel, breaks, count: int, base: int, reservoirs: bool = True) -> Float[Array, " point"]:
-    """`count` + 1 points between breakpoints as dense as `node_density` has them, a multiple of `count` / `base` steps
-    in each stretch; constants to differentiation."""
     samples = make_samples(channel, breaks)
-    dense = node_density(channel, samples, reservoirs)
-    passed = jnp.append(0.0, jnp.cumsum((dense[1:] + dense[:-1]) / 2 * samples.step))
+    return Mesh(distribute(samples, breaks, node_density(channel, samples), 2 * elements, base))
+
+
+def distribute(samples: Samples, breaks, density, count: int, base: int) -> Float[Array, " point"]:
+    """`count` + 1 points between breakpoints, a multiple of `count` / `base` steps in each stretch; constants to
+    differentiation.
+
+    - density: of points, at the samples.
+    """
+    passed = jnp.append(0.0, jnp.cumsum((density[1:] + density[:-1]) / 2 * samples.step))
     stretch, before = samples.stretch, passed[samples.first]
     whole = jnp.maximum(passed[samples.last] - before, 1e-300)
     needed = jnp.cumsum(whole) / whole.sum() * base
@@ -94,7 +87,7 @@ def _distributed(channel: Channel, breaks, count: int, base: int, reservoirs: bo
     at = lambda ends: samples.x[ends][stretch]
     x = jnp.where(samples.x <= at(samples.first), breaks[:-1][stretch], samples.x)
     x = jnp.where(samples.x >= at(samples.last), breaks[1:][stretch], x)
-    return jax.lax.stop_gradient(_inverse(wanted, x, reached, per_whole[stretch] * dense))
+    return jax.lax.stop_gradient(_inverse(wanted, x, reached, per_whole[stretch] * density))
 
 
 @eqx.filter_jit

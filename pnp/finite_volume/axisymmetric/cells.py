@@ -59,6 +59,12 @@ class Cells(eqx.Module):
         return self.edges.reference_switch[0]
 
 
+def corners_of(values: Float[Array, "slice node"]) -> tuple[Array, Array, Array, Array]:
+    """Values at the nodes as values at the corners of all cells."""
+    near, far = values[:-1], values[1:]
+    return near[:, :-1], near[:, 1:], far[:, :-1], far[:, 1:]
+
+
 def for_edges(near, far):
     """Values at the near and at the far corners of all cells, as values at the two ends of their edges."""
     both = (near, far)

@@ -1,25 +1,28 @@
-"""The axisymmetric mesh: positions of the nodes, and properties of the channel in the cells between them.
+"""The axisymmetric mesh: positions of its nodes.
 
-Slices of constant z have equally many nodes. In the core they run from the axis to the wall of the pore (beyond the
-mouths, to the radius of the mouth), outside it to the rim. Within the membrane everything beyond the wall is solid.
-Nodes are graded to the Debye length at the wall and the faces, and along the pore as in one dimension (`axial.mesh`).
+Slices have equally many nodes. In the core they run from the axis to the wall of the pore (beyond the mouths, to a line
+from the mouth's edge along the axis), outside it to the rim. Within the membrane everything beyond the wall is solid.
+Nodes are graded along the wall as along the pore in one dimension (`axial.node_density`) and to its corners, across to
+the Debye length at the wall and the faces.
 
-A reservoir of kind "hall" ends some ten mouth radii away, where current and field spread like those of a point source:
-the far field conducts at each node of the rim, per area and conductivity, n·ρ/ρ² for the half space's φ ∝ 1/ρ, where ρ
-is the vector from the middle of the mouth; exact but for terms that fall off faster.
+First the slices are lines of constant z and the other lines follow the wall. Where the wall is steep both would meet at
+small angles, and currents would converge slowly. Every fourth line of the mesh is therefore moved to where the lines
+meet at nearly right angles (`harmonic_map`), and the other lines with those around them.
 """
+
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from pnp import units
 from pnp.channel.channel import Channel
-from pnp.finite_volume.axial.mesh import pore_points, references
-from pnp.finite_volume.axisymmetric.cells import EDGES, Cells, for_edges
-from pnp.finite_volume.fluxes import Element
+from pnp.channel.wall import Wall, WallPoints, wall_of
+from pnp.finite_volume.axial.mesh import distribute
+from pnp.finite_volume.axial.node_density import Samples, make_samples, wall_density
+from pnp.finite_volume.axisymmetric.harmonic_map import harmonic_map
 from pnp.theory.roots import bracketed_root
 
 CELLS = {"core": 16, "outer": 20, "membrane": 160, "reservoir": 24}
@@ -34,17 +37,37 @@ _FIRST = 0.3  # first cell at a wall, in lengths over which the double layer the
 _CORNER = 0.005  # the same in radii of the pore, for the corners at its mouths, where fields are singular
 _BEYOND = 4.0  # the first cell outside the wall, against that inside
 _SOLID = 3.0  # extent of the membrane in pore radii, where there is no reservoir
-_INSET = 1e-7  # "just inside" a slab, as a fraction of its thickness
+_AROUND = 1.5  # the membrane's least radius over the pore's largest
+_BESIDE = 1e-8  # "at the same place", as a fraction of the pore's length
+_JUMP = 1e-4  # least jump of a property that counts: relative, or kT
+_MACRO = 4  # cells in each direction of one cell of the mesh that the harmonic map places
 
-# Gauss–Legendre points in half of a slab, so that no point ever lies on a jump.
-_POINTS, _WEIGHTS = np.polynomial.legendre.leggauss(3)
-_POINTS, _WEIGHTS = (_POINTS + 1) / 2, _WEIGHTS / 2
+
+class Layout(NamedTuple):
+    """How many cells a mesh has, and where."""
+
+    cells: dict[str, int]
+    """As `CELLS`."""
+    membrane_slices: tuple[int, int]
+    """The slices at the two faces of the membrane."""
+
+    @property
+    def wall_index(self) -> int:
+        """The node of each slice on the wall of the pore."""
+        return self.cells["core"]
+
+
+def layout(channel: Channel, resolution: float) -> Layout:
+    """The layout of the mesh with `resolution` times the default number of cells in each direction."""
+    count = {name: max(8, 4 * round(cells * resolution / 4)) for name, cells in CELLS.items()}
+    first = 0 if channel.reservoirs[0].kind == "none" else count["reservoir"]
+    return Layout(count, (first, first + count["membrane"]))
 
 
 class AxisymmetricMesh(eqx.Module):
     """Nodes of the plane (z, r)."""
 
-    z: Float[Array, " slice"]
+    z: Float[Array, "slice node"]
     """nm."""
     r: Float[Array, "slice node"]
     """nm, from the axis to the rim."""
@@ -57,35 +80,57 @@ class AxisymmetricMesh(eqx.Module):
     def coarse(self) -> "AxisymmetricMesh":
         """Every other node."""
         near, far = self.membrane_slices
-        return AxisymmetricMesh(self.z[::2], self.r[::2, ::2], self.wall_index // 2, (near // 2, far // 2))
+        return AxisymmetricMesh(self.z[::2, ::2], self.r[::2, ::2], self.wall_index // 2, (near // 2, far // 2))
 
 
 def make_axisymmetric_mesh(channel: Channel, resolution: float = 1.0) -> AxisymmetricMesh:
     """A mesh with `resolution` times the default number of cells in each direction.
 
-    Positions along z are constants to differentiation; across they follow the wall.
+    To differentiation slices move with the wall, and are constant otherwise.
     """
-    count = {name: max(8, 4 * round(cells * resolution / 4)) for name, cells in CELLS.items()}
+    count, faces = layout(channel, resolution)
+    wall = wall_of(channel.pore)
+    points = wall.at(_wall_coordinates(channel, wall, count["membrane"]))
     fixed = jax.lax.stop_gradient(channel)
-    stretches = [pore_points(fixed, count["membrane"])]
     length = _layer_length(fixed)
-    mouth = jnp.sqrt(fixed.mouth_area / jnp.pi)
-    reach = jnp.stack([_reach(fixed, side, mouth) for side in range(2)])
-    faces = (0, count["membrane"])
+    reach = jnp.stack([_reach(fixed, side, points.radius[-side], points.radius.max()) for side in range(2)])
+    along = [points]
     for side, reservoir in enumerate(channel.reservoirs):
         if reservoir.kind == "none":
             continue
-        first = jnp.minimum(_FIRST * length, _CORNER * mouth[side]) / reach[side, 0]
-        away = reach[side, 0] * _graded(count["reservoir"], CELLS["reservoir"], first)
-        if side == 0:
-            stretches.insert(0, stretches[0][0] - away[:0:-1])
-            faces = (count["reservoir"], count["reservoir"] + count["membrane"])
-        else:
-            stretches.append(stretches[-1][-1] + away[1:])
-    z = jnp.concatenate(stretches)
-    radius = channel.pore.wall_radius(z)
-    r = _across(z, radius, length, reach[:, 1], count, (fixed.pore.start, fixed.pore.end))
-    return AxisymmetricMesh(jax.lax.stop_gradient(z), r, count["core"], faces)
+        mouth, edge = points.z[-side], points.radius[-side]
+        first = jnp.minimum(_FIRST * length, _CORNER * edge) / reach[side, 0]
+        away = reach[side, 0] * _graded(count["reservoir"], CELLS["reservoir"], jax.lax.stop_gradient(first))
+        beyond = WallPoints(mouth - away[:0:-1] if side == 0 else mouth + away[1:], jnp.full(count["reservoir"], edge))
+        along.insert(len(along) if side else 0, beyond)
+    z, radius = (jnp.concatenate([getattr(part, name) for part in along]) for name in WallPoints._fields)
+    placed_z, placed_r = _placed(fixed, *jax.lax.stop_gradient((z, radius, length, reach)), count, faces)
+    moved = lambda position, own: position + (own - jax.lax.stop_gradient(own))[:, None]
+    stretched = placed_r * (radius / jax.lax.stop_gradient(radius))[:, None]
+    in_core = jnp.arange(placed_r.shape[1]) <= count["core"]
+    r = jnp.where(in_core, stretched, moved(placed_r, radius))
+    return AxisymmetricMesh(moved(placed_z, z), r, count["core"], faces)
+
+
+# --- along the wall ------------------------------------------------------------------------------
+
+
+def _wall_coordinates(channel: Channel, wall: Wall, count: int) -> Float[Array, " point"]:
+    """Coordinates of `count` + 1 points of the wall; of every fourth all breakpoints are among them."""
+    channel, wall = jax.lax.stop_gradient((channel, wall))
+    samples = make_samples(channel, wall.s, wall.coordinate)
+    z, radius = wall.at(samples.x)
+    length = jnp.append(0.0, jnp.cumsum(jnp.hypot(jnp.diff(z), jnp.diff(radius))))
+    whole = jnp.where(jnp.diff(wall.s) > 0, length[samples.last] - length[samples.first], 0.0)
+    breaks = jnp.append(0.0, jnp.cumsum(whole))
+    length = breaks[samples.stretch] + jnp.minimum(
+        length - length[samples.first[samples.stretch]], whole[samples.stretch]
+    )
+    samples_along = Samples(length, samples.stretch, samples.first, samples.last)
+    density = wall_density(channel, samples_along, z, radius, breaks)
+    # The very ends of stretches, not what lies just inside.
+    s = samples.x.at[samples.first].set(wall.s[:-1]).at[samples.last].set(wall.s[1:])
+    return jnp.interp(distribute(samples_along, breaks, density, count, count // 4), length, s)
 
 
 def _layer_length(channel: Channel):
@@ -103,27 +148,19 @@ def _face_density(channel: Channel):
     )
 
 
-def _reach(channel: Channel, side: int, mouth):
-    """Extent of the domain along z from a face, and across from the wall, nm."""
+def _reach(channel: Channel, side: int, mouth, widest):
+    """Extent of the domain along z from a face, and across from the edge of its mouth, nm.
+
+    - mouth, widest: radii of this mouth and of the pore where it is largest.
+    """
     reservoir = channel.reservoirs[side]
     if reservoir.kind == "cone":
-        return jnp.stack([jnp.asarray(reservoir.length, float), reservoir.radius - mouth[side]])
+        return jnp.stack([jnp.asarray(reservoir.length, float), reservoir.radius - mouth])
+    around = _AROUND * widest - mouth
     if reservoir.kind == "none":
-        return jnp.stack([jnp.zeros(()), _SOLID * mouth[side]])
-    layers = _LAYERS * channel.debye_length[side]
-    return jnp.full(2, jnp.maximum(_REACH * mouth[side], layers))
-
-
-def _across(z, radius, length, reach, count, pore):
-    """r of every node."""
-    fixed = jax.lax.stop_gradient(radius)
-    inward = _graded(count["core"], CELLS["core"], jnp.minimum(_FIRST * length / fixed, _CORNER))[:, ::-1]
-    share = (z - pore[0]) / (pore[1] - pore[0])
-    width = reach[0] + (reach[1] - reach[0]) * jnp.clip(share, 0.0, 1.0)
-    last = _BEYOND * jnp.minimum(_FIRST * length, _CORNER * fixed)
-    outward = _graded(count["outer"], CELLS["outer"], last / width)
-    beyond = radius[:, None] + width[:, None] * outward[:, 1:]
-    return jnp.concatenate([radius[:, None] * (1 - inward), beyond], axis=1)
+        return jnp.stack([jnp.zeros(()), jnp.maximum(_SOLID * mouth, around)])
+    reach = jnp.maximum(_REACH * mouth, _LAYERS * channel.debye_length[side])
+    return jnp.stack([reach, jnp.maximum(reach, around)])
 
 
 def _graded(count: int, usual: int, first) -> Float[Array, "*any point"]:
@@ -137,178 +174,98 @@ def _graded(count: int, usual: int, first) -> Float[Array, "*any point"]:
     return jax.lax.stop_gradient(graded)
 
 
+# --- across --------------------------------------------------------------------------------------
+
+
+def _placed(channel: Channel, z, radius, length, reach, count, faces) -> tuple[Array, Array]:
+    """z and r of every node.
+
+    - z, radius: of the wall, beyond the mouths of the line from the mouth's edge.
+    """
+    core, straight = count["core"], _straight(z, radius, length, reach, count, faces)
+    every = slice(None, None, _MACRO)
+    macro_faces = faces[0] // _MACRO, faces[1] // _MACRO
+    fixed_z, fixed_r = _fixed(channel, z[every], radius[every], straight[every, every].shape[1], core, macro_faces)
+    macro_z, macro_r = harmonic_map(z[every], straight[every, every], radius[every], fixed_z, fixed_r)
+    return _refined(macro_z, macro_r, z, radius, straight, core, faces)
+
+
+def _straight(z, radius, length, reach, count, faces) -> Float[Array, "slice node"]:
+    """r of every node in slices of constant z."""
+    inward = _graded(count["core"], CELLS["core"], jnp.minimum(_FIRST * length / radius, _CORNER))[:, ::-1]
+    first, last = faces
+    share = jnp.clip((z - z[first]) / (z[last] - z[first]), 0.0, 1.0)
+    rims = jnp.stack([radius[first], radius[last]]) + reach[:, 1]
+    rim = rims[0] + (rims[1] - rims[0]) * share
+    # A pore that is wider inside than its containers has the membrane around it.
+    within = (jnp.arange(z.size) > first) & (jnp.arange(z.size) < last)
+    rim = jnp.where(within, jnp.maximum(rim, _AROUND * radius.max()), rim)
+    width = rim - radius
+    outward = _graded(count["outer"], CELLS["outer"], _BEYOND * jnp.minimum(_FIRST * length, _CORNER * radius) / width)
+    beyond = radius[:, None] + width[:, None] * outward[:, 1:]
+    return jnp.concatenate([radius[:, None] * (1 - inward), beyond], axis=1)
+
+
+def _fixed(channel: Channel, z, radius, nodes: int, core: int, faces) -> tuple[Bool[Array, "..."], Bool[Array, "..."]]:
+    """Which z and which r the harmonic map leaves: on the wall, the faces and the outer edges; z also on slices at
+    which properties of the water jump, so that these are flat."""
+    slices, wall = z.size, core // _MACRO
+    slice_, node = jnp.arange(slices)[:, None], jnp.arange(nodes)
+    within = (slice_ >= faces[0]) & (slice_ <= faces[1])
+    both = (within & (node == wall)) | (((slice_ == faces[0]) | (slice_ == faces[1])) & (node >= wall))
+    both = both | (slice_ == 0) | (slice_ == slices - 1)
+    rim = node == nodes - 1
+    same = jnp.abs(z - z[:, None]) <= _BESIDE * (channel.pore.end - channel.pore.start)
+    narrow = radius <= jnp.where(same, radius, jnp.inf).min(1) * (1 + 1e-12)  # of a step the narrow end
+    flat = (_water_jumps(channel, z) & narrow)[:, None] & within & (node <= wall)
+    return both | flat | (rim & ~within), both | (node == 0) | rim
+
+
+def _water_jumps(channel: Channel, z: Float[Array, " slice"]) -> Bool[Array, " slice"]:
+    """Whether properties of the water jump at z."""
+    length = channel.pore.end - channel.pore.start
+
+    def properties(at):
+        charge = channel.pore.water_charge(at)
+        logs = jnp.log(channel.permittivity(at))[:, None], jnp.log(channel.diffusivity(at))
+        return jnp.concatenate([*logs, channel.position_energy(at), charge[:, None]], axis=1)
+
+    before, after = properties(z - _BESIDE * length), properties(z + _BESIDE * length)
+    scale = jnp.ones(before.shape[1]).at[-1].set(jnp.maximum(jnp.abs(after[:, -1]).max(), 1e-300))
+    return (jnp.abs(after - before) > _JUMP * scale).any(1)
+
+
+def _refined(macro_z, macro_r, z, radius, straight, core: int, faces) -> tuple[Array, Array]:
+    """z and r of all nodes from those of every fourth line: bilinear in the length along the wall and in r of straight
+    slices, then moved so that the wall is met."""
+    slices, nodes = straight.shape
+    slab = jnp.minimum(jnp.arange(slices) // _MACRO, slices // _MACRO - 1)
+    cell = jnp.minimum(jnp.arange(nodes) // _MACRO, nodes // _MACRO - 1)
+    length = jnp.append(0.0, jnp.cumsum(jnp.hypot(jnp.diff(z), jnp.diff(radius))))
+    share = lambda value, low, high: (value - low) / (high - low)
+    s = share(length, length[slab * _MACRO], length[(slab + 1) * _MACRO])[:, None]
+    t = share(straight, straight[:, cell * _MACRO], straight[:, (cell + 1) * _MACRO])
+    between = lambda f: (
+        (1 - s) * ((1 - t) * f[slab][:, cell] + t * f[slab][:, cell + 1])
+        + s * ((1 - t) * f[slab + 1][:, cell] + t * f[slab + 1][:, cell + 1])
+    )
+    found = between(macro_z), between(macro_r)
+    inner = straight / radius[:, None]
+    outer = (straight[:, -1:] - straight) / (straight[:, -1] - radius)[:, None]
+    part = jnp.where(jnp.arange(nodes) <= core, inner, outer)
+    within = (jnp.arange(slices) >= faces[0]) & (jnp.arange(slices) <= faces[1])
+    off = [jnp.where(within, wall - f[:, core], 0.0)[:, None] for wall, f in zip((z, radius), found, strict=True)]
+    return found[0] + off[0] * part, found[1] + off[1] * part
+
+
 def axis_positions(channel: Channel, mesh: AxisymmetricMesh) -> Float[Array, "slice node"]:
     """Position on the axis of the axial solution that has the potential of each node, nm: within the pore its z, beyond
     the mouths where the equipotential, a half spheroid around the mouth, meets the axis."""
     start, end = channel.pore.start, channel.pore.end
-    z = mesh.z[:, None]
-    beyond = jnp.maximum(start - z, z - end)
+    beyond = jnp.maximum(start - mesh.z, mesh.z - end)
     inner, outer = jnp.sqrt(channel.mouth_area / jnp.pi)
-    mouth = jnp.where(z < (start + end) / 2, inner, outer)
+    mouth = jnp.where(mesh.z < (start + end) / 2, inner, outer)
     square = ((mesh.r / mouth) ** 2 + (beyond / mouth) ** 2 - 1) / 2
     away = mouth * jnp.sqrt(square + jnp.sqrt(square**2 + (beyond / mouth) ** 2))
-    at = jnp.where(z < start, start - away, jnp.where(z > end, end + away, z))
+    at = jnp.where(mesh.z < start, start - away, jnp.where(mesh.z > end, end + away, mesh.z))
     return jax.lax.stop_gradient(at)
-
-
-# --- properties of the cells --------------------------------------------------------------------
-
-
-def make_cells(channel: Channel, mesh: AxisymmetricMesh) -> Cells:
-    """The properties of a channel in the cells of a mesh."""
-    z, r = mesh.z, mesh.r
-    slabs, cells = z.size - 1, r.shape[1] - 1
-    near, far = mesh.membrane_slices
-    slab, cell = jnp.arange(slabs)[:, None], jnp.arange(cells)
-    solid = (slab >= near) & (slab < far) & (cell >= mesh.wall_index)
-    h = jnp.diff(z)
-    at = z[:-1, None, None] + h[:, None, None] * (jnp.arange(2)[:, None] + _POINTS) / 2  # [slab, half, point]
-    mean = lambda f: (f @ _WEIGHTS).mean(1)
-    series = lambda f: 1 / mean(1 / f)
-    scale = units.permittivity_scale(channel.temperature)
-    permittivity = jnp.where(solid, channel.membrane.permittivity, series(channel.permittivity(at))[:, None])
-    diffusivity = jnp.moveaxis(channel.diffusivity(at), -1, 0)
-    diffusivity = jnp.where(solid, 0.0, jax.vmap(series)(diffusivity)[..., None])
-    along, across = _geometry(h, r)
-    quarters = _quarters(h, r)
-    ends = jnp.stack([z[:-1] + _INSET * h, z[1:] - _INSET * h])
-    volume = jnp.where(solid, 0.0, quarters)
-    charge = _charge(channel, mesh, at, quarters, solid) * units.MILLIMOLAR_PER_CHARGE_DENSITY
-    # Each corner has two edges, and each of them half of its quarter.
-    halves = lambda value: jnp.stack([jnp.stack([value[edge[end]] / 2 for edge in EDGES]) for end in range(2)])
-    energy = jnp.moveaxis(channel.position_energy(ends), -1, 1)[..., None]
-    axial = references(slabs)
-    inside, _ = for_edges(axial["inside_reference"], axial["inside_reference"] & ~axial["reference_switch"])
-    joint = jnp.stack([axial["reference_switch"] & (edge < 2) for edge in range(len(EDGES))])
-    edges = Element(
-        dielectric_conductance=scale * permittivity * along,
-        conductance=diffusivity[:, None] * along,
-        volume=halves(volume),
-        charge=halves(charge),
-        position_energy=jnp.moveaxis(jnp.stack(for_edges(*energy)), 2, 1),
-        inside_reference=inside[..., None],
-        reference_switch=joint[..., None],
-    )
-    wet = jnp.zeros(r.shape, bool)
-    for corner, (i, j) in enumerate(((0, 0), (0, 1), (1, 0), (1, 1))):
-        wet = wet.at[i : slabs + i, j : cells + j].max(volume[corner] > 0)
-    bath, conductance = _rims(channel, mesh)
-    half = (jnp.arange(z.size) < z.size // 2)[:, None]
-    far_field = Element(
-        dielectric_conductance=scale * channel.bath_permittivity * conductance,
-        conductance=channel.bath_diffusivity[:, None, None] * conductance,
-        volume=jnp.zeros((2, 1, 1)),
-        charge=jnp.zeros((2, 1, 1)),
-        position_energy=jnp.zeros((2, len(channel.ion_names), 1, 1)),
-        inside_reference=half,
-        reference_switch=jnp.zeros_like(half),
-    )
-    return Cells(edges, across / along, far_field, bath, ~wet, mesh.wall_index, mesh.membrane_slices)
-
-
-def _geometry(h, r):
-    """Coefficients of the flux through the faces between quarters, along the edge and across it.
-
-    From the metric g of the bilinear map from the unit square with Jacobian J, in the middle of each face: g_tt / 2J
-    and g_st / 2J for the axial edges, g_ss / 2J and g_st / 2J for the radial ones.
-    """
-    h = h[:, None]
-    inner, outer = r[:, :-1], r[:, 1:]  # [slice, cell]
-    mean = lambda a, b, share: a * (1 - share) + b * share
-
-    def axial(t):
-        radius = mean(mean(inner[:-1], outer[:-1], t), mean(inner[1:], outer[1:], t), 0.5)
-        r_t = mean(outer[:-1] - inner[:-1], outer[1:] - inner[1:], 0.5)
-        r_s = mean(inner[1:] - inner[:-1], outer[1:] - outer[:-1], t)
-        return jnp.pi * radius * r_t / h, -jnp.pi * radius * r_s / h
-
-    def radial(s):
-        radius = mean(mean(inner[:-1], inner[1:], s), mean(outer[:-1], outer[1:], s), 0.5)
-        r_t = mean(outer[:-1] - inner[:-1], outer[1:] - inner[1:], s)
-        r_s = mean(inner[1:] - inner[:-1], outer[1:] - outer[:-1], 0.5)
-        return jnp.pi * radius * (h**2 + r_s**2) / (h * r_t), -jnp.pi * radius * r_s / h
-
-    faces = [axial(0.25), axial(0.75), radial(0.25), radial(0.75)]
-    along, across = map(jnp.stack, zip(*faces, strict=True))
-    return along, across
-
-
-def _quarters(h, r):
-    """Volumes of the quarters, [corner, slab, cell], nm³; exact."""
-    points, weights = np.polynomial.legendre.leggauss(2)
-    points, weights = (points + 1) / 4, weights / 4
-    volumes = []
-    for near, inner in ((0.0, 0.0), (0.0, 0.5), (0.5, 0.0), (0.5, 0.5)):
-        total = 0.0
-        for s, ws in zip(near + points, weights, strict=True):
-            low, high = ((1 - s) * r[:-1, j] + s * r[1:, j] for j in (slice(None, -1), slice(1, None)))
-            for t, wt in zip(inner + points, weights, strict=True):
-                total += ws * wt * 2 * jnp.pi * ((1 - t) * low + t * high) * (high - low)
-        volumes.append(h[:, None] * total)
-    return jnp.stack(volumes)
-
-
-def _charge(channel: Channel, mesh: AxisymmetricMesh, at, quarters, solid):
-    """Fixed charge of every quarter, e."""
-    r, wall = mesh.r, mesh.wall_index
-    near, far = mesh.membrane_slices
-    half = lambda f: (f(at) @ _WEIGHTS).T  # [half, slab]
-    charge = jnp.where(solid, 0.0, quarters * jnp.repeat(half(channel.pore.water_charge), 2, axis=0)[..., None])
-    # In the protein: by the part of each ring around the pore that the charge fills.
-    h = jnp.diff(mesh.z)
-    for end in range(2):
-        share = 0.25 + 0.5 * end
-        edges = r[:-1] * (1 - share) + r[1:] * share
-        middle = (edges[:, 1:] + edges[:, :-1]) / 2
-        radius = edges[:, wall, None]
-        points = at[:, end]
-        for k in range(len(channel.pore.protein_charge(points))):
-            density, depth = channel.pore.protein_charge(points)[k]
-            line = (density @ _WEIGHTS)[:, None] * h[:, None] / 2
-            area = lambda a, b, depth=depth, radius=radius: (
-                jnp.pi * (jnp.clip(b, radius, radius + depth) ** 2 - jnp.clip(a, radius, radius + depth) ** 2)
-            )
-            charge = charge.at[2 * end].add(line * area(edges[:, :-1], middle))
-            charge = charge.at[2 * end + 1].add(line * area(middle, edges[:, 1:]))
-    # On the wall and on the faces: in the quarters of the solid next to them.
-    charge = charge.at[jnp.array([0, 2]), :, wall].add(half(channel.pore.wall_charge) * h / 2)
-    for side, (slab, face) in enumerate(((near, near), (far - 1, far))):
-        if channel.reservoirs[side].kind != "none":
-            sigma = channel.membrane.surface_charge[side] * units.CHARGE_DENSITY_PER_SURFACE_CHARGE
-            within, ends = channel.membrane.charged_within[side], r[face, wall:]
-            middle = (ends[1:] + ends[:-1]) / 2
-            if within is not None:
-                ends, middle = (jnp.minimum(each, r[face, wall] + within) for each in (ends, middle))
-            rings = jnp.stack([middle**2 - ends[:-1] ** 2, ends[1:] ** 2 - middle**2])
-            corners = jnp.array([2 * side, 2 * side + 1])
-            charge = charge.at[corners, slab, wall:].add(jnp.pi * rings * sigma)
-    return charge
-
-
-def _rims(channel: Channel, mesh: AxisymmetricMesh):
-    """Dirichlet nodes at the baths; and conductance of the far field at each node, per conductivity, nm."""
-    z, r = mesh.z, mesh.r
-    near, far = mesh.membrane_slices
-    bath, conductance = jnp.zeros(r.shape, bool), jnp.zeros(r.shape)
-    for side, reservoir in enumerate(channel.reservoirs):
-        face, end = (near, 0) if side == 0 else (far, -1)
-        own = slice(0, near) if side == 0 else slice(far + 1, None)
-        if reservoir.kind == "none":
-            bath = bath.at[face, : mesh.wall_index + 1].set(True)
-        elif reservoir.kind == "cone":
-            bath = bath.at[end].set(True)
-            if reservoir.side == "bath":
-                bath = bath.at[own, -1].set(True)
-        else:
-            # ∫ 2πr Z/(r² + Z²) dr over the end, ∫ 2πR R/(R² + d²) dd along the rim.
-            depth, rim = jnp.abs(z[end] - z[face]), r[end, -1]
-            middle = (r[end, 1:] + r[end, :-1]) / 2
-            edges = jnp.concatenate([jnp.zeros(1), middle, rim[None]])
-            conductance = conductance.at[end].add(jnp.diff(jnp.pi * depth * jnp.log(edges**2 + depth**2)))
-            distance = jnp.abs(z[: near + 1][::-1] - z[near]) if side == 0 else z[far:] - z[far]
-            middle = (distance[1:] + distance[:-1]) / 2
-            edges = jnp.concatenate([distance[:1], middle, distance[-1:]])
-            band = jnp.diff(2 * jnp.pi * rim * jnp.arctan(edges / rim))
-            along = slice(0, near + 1) if side == 0 else slice(far, None)
-            conductance = conductance.at[along, -1].add(band[::-1] if side == 0 else band)
-    return bath, conductance

@@ -6,6 +6,7 @@ from jaxtyping import Array, Float
 
 from pnp.finite_volume.axisymmetric.assembly import add_to_nodes, ion_flux, ion_flux_sensitivity
 from pnp.finite_volume.axisymmetric.cell_laws import CellStates, Unknowns, map_cells, sum_at_corners
+from pnp.finite_volume.axisymmetric.cells import corners_of
 from pnp.finite_volume.fluxes import end_concentrations, resistance
 from pnp.finite_volume.problem import Problem
 
@@ -87,13 +88,15 @@ def _weights(flux: Float[Array, " node"]) -> Float[Array, " node"]:
 def flux_density(problem: Problem, unknowns: Unknowns, z, r) -> Float[Array, "2 slab cell ion"]:
     """Flux density of each ion along z and away from the axis, the mean over the middle of each cell, mM nm/ns.
 
-    - z [slice], r [slice, node]: of the nodes, nm.
+    From the fluxes between slices and between lines, J = (F_s x_s + F_t x_t) / (2πr |x_s × x_t|) with the tangents x_s
+    and x_t of the cell.
+
+    - z, r [slice, node]: of the nodes, nm.
     """
-    flux = ion_flux(problem, unknowns)
-    h = jnp.diff(z)[:, None]
-    middle, radius = (r[1:] + r[:-1]) / 2, (r[1:, 1:] + r[1:, :-1] + r[:-1, 1:] + r[:-1, :-1]) / 4
-    slope = (r[1:, 1:] + r[1:, :-1] - r[:-1, 1:] - r[:-1, :-1]) / (2 * h)
-    along = [(each[0] + each[1]) / (jnp.pi * (middle[:, 1:] ** 2 - middle[:, :-1] ** 2)) for each in flux]
-    # The radial faces follow the mesh lines, so that part of the flux through them goes along z.
-    away = [(each[2] + each[3]) / (2 * jnp.pi * radius * h) + a * slope for each, a in zip(flux, along, strict=True)]
-    return jnp.stack([jnp.stack(along, -1), jnp.stack(away, -1)])
+    corners = [corners_of(f) for f in (z, r)]
+    along = [((c + d) - (a + b)) / 2 for a, b, c, d in corners]
+    across = [((b + d) - (a + c)) / 2 for a, b, c, d in corners]
+    area = 2 * jnp.pi * sum(corners[1]) / 4 * (along[0] * across[1] - across[0] * along[1])
+    fluxes = [(each[0] + each[1], each[2] + each[3]) for each in ion_flux(problem, unknowns)]
+    of = lambda k: jnp.stack([(f * along[k] + g * across[k]) / area for f, g in fluxes], -1)
+    return jnp.stack([of(0), of(1)])

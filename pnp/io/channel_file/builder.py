@@ -104,7 +104,7 @@ def _charge(section: Any, pore: PoreSection) -> Charge:
     if isinstance(section, WallSection):
         start = pore.start if section.start is None else section.start
         end = pore.end if section.end is None else section.end
-        return WallCharge(_profile(section.surface_density), start, end, section.end is None)
+        return WallCharge(_profile(section.surface_density), start, end, section.end is None, section.steps)
     stretch = (section.start, section.end, section.edge, section.edge == 0.0, section.depth)
     if section.amount is not None:
         return Segment(section.amount, *stretch)

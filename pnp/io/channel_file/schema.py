@@ -65,12 +65,16 @@ class SegmentSection(Section):
 
 
 class WallSection(Section):
-    """Surface charge on the wall; the whole pore unless `start` and `end` say otherwise."""
+    """Surface charge on the wall; the whole pore unless `start` and `end` say otherwise.
+
+    steps: whether, in two dimensions, the faces of steps are charged as well.
+    """
 
     kind: Literal["wall"]
     surface_density: profile(q.SURFACE_CHARGE)
     start: quantity(q.LENGTH) | None = None
     end: quantity(q.LENGTH) | None = None
+    steps: bool = False
 
 
 ChargeSection = Annotated[RingSection | SegmentSection | WallSection, Field(discriminator="kind")]

@@ -159,6 +159,7 @@ def _charge(charge: Charge, pore: Pore) -> dict[str, Any]:
         ends = {"start": number("start"), "end": number("end")}
         written = {"kind": "wall", "surface_density": _profile(charge.density, pore), **ends}
         follows = {"end": float(pore.end)} if charge.whole else {}
+        written |= {"steps": True} if charge.steps else {}
         return _without(written, {"start": float(pore.start), **follows})
     if isinstance(charge, Ring):
         written = {"kind": "ring", **{name: number(name) for name in ("amount", "position", "width")}}
